@@ -1,0 +1,40 @@
+"""Timed work: one warm-up, one collection of garbage, then the clock."""
+
+import gc
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from benchmarks.libraries import Library
+from benchmarks.scenario import Contestant, Figures, Scenario
+
+WARM_UP_SHARE = 10
+"""The warm-up does a tenth of the work: enough for caches, specialised bytecode and first allocations."""
+
+
+def timed(scenario: Scenario, contestant: Contestant, library: Library, size: int) -> Figures:
+    """Run `contestant.main(n)` twice in one run of its library, a tenth first, and time the second.
+
+    The clock starts and stops inside the running loop, so what it costs to start and stop one is not in it (the scenario
+    `startup` measures that). CPU time is that of the whole process, user and system, all threads. The garbage collector
+    stays as Python has it, for everybody.
+    """
+    stopwatch = _generator_stopwatch if library.generators else _stopwatch
+    wall_ns, cpu_ns = library.run(stopwatch, contestant.main, size)
+    return {"wall_ns": wall_ns / size, "cpu_ns": cpu_ns / size}
+
+
+async def _stopwatch(main: Callable[[int], Any], size: int) -> tuple[int, int]:
+    await main(max(1, size // WARM_UP_SHARE))
+    gc.collect()
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    await main(size)
+    return time.perf_counter_ns() - wall, time.process_time_ns() - cpu
+
+
+def _generator_stopwatch(main: Callable[[int], Any], size: int) -> Generator[Any, Any, tuple[int, int]]:
+    yield main(max(1, size // WARM_UP_SHARE))
+    gc.collect()
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    yield main(size)
+    return time.perf_counter_ns() - wall, time.process_time_ns() - cpu

@@ -1,0 +1,49 @@
+"""The libraries under the names by which scenarios call them; each process loads only the one that it measures.
+
+An import costs memory and time, and some extension modules switch the GIL on: a process that measures conc must not
+carry trio along. So `load` runs first, then the scenarios are imported and find the names here.
+"""
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import anyio as anyio
+    import conc as conc
+    import rloop as rloop
+    import tinyio as tinyio
+    import tonio as tonio
+    import trio as trio
+    import uvloop as uvloop
+    import zuvloop as zuvloop
+else:
+
+    class _Unloaded:
+        """Stands where a library that does not take part in this process would stand."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, attribute: str) -> NoReturn:
+            raise AttributeError(f"{self._name}.{attribute} was used in a process that did not load {self._name}")
+
+    anyio = _Unloaded("anyio")
+    conc = _Unloaded("conc")
+    rloop = _Unloaded("rloop")
+    tinyio = _Unloaded("tinyio")
+    tonio = _Unloaded("tonio")
+    trio = _Unloaded("trio")
+    uvloop = _Unloaded("uvloop")
+    zuvloop = _Unloaded("zuvloop")
+
+
+def load(modules: Iterable[str]) -> None:
+    """Import `modules` (dotted names) and put their top-level packages under their names here.
+
+    Raises: ImportError where one is not installed.
+    """
+    for name in modules:
+        importlib.import_module(name)
+        package = name.partition(".")[0]
+        globals()[package] = importlib.import_module(package)

@@ -1,0 +1,151 @@
+"""The load generator where there is no C compiler: the same command line and report as `native/load.c`, in two processes.
+
+It is slower than the C one, so requests per second and latencies say more about it than about the server; the CPU time of
+the server for each operation is still the server's.
+"""
+
+import json
+import multiprocessing
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+
+PROCESSES = 2
+POLL_S = 0.1
+RECEIVE_BYTES = 256 * 1024
+ABORTIVE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one process does: `mode` on `connections`, to be counted between two moments of the monotonic clock."""
+
+    mode: str
+    port: int
+    message: bytes
+    connections: int
+    begin_ns: int
+    end_ns: int
+    core: int
+
+
+class _Connection:
+    """One echo connection, which always has one message under way."""
+
+    def __init__(self, job: Job) -> None:
+        self.message = job.message
+        self.sock = socket.create_connection(("127.0.0.1", job.port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self.begin()
+
+    def begin(self) -> None:
+        self.started_ns = time.perf_counter_ns()
+        self.received = 0
+        self.unsent = memoryview(self.message)
+        self.send()
+
+    def send(self) -> None:
+        while self.unsent:
+            try:
+                self.unsent = self.unsent[self.sock.send(self.unsent) :]
+            except BlockingIOError:
+                return
+
+    def receive(self) -> int | None:
+        """Take what came; the latency in ns when that completed a message."""
+        data = self.sock.recv(RECEIVE_BYTES)
+        if data != self.message[self.received : self.received + len(data)] or not data:
+            raise RuntimeError("not an echo: other bytes came back than were sent")
+        self.received += len(data)
+        if self.received < len(self.message):
+            self.send()
+            return None
+        took = time.perf_counter_ns() - self.started_ns
+        self.begin()
+        return took
+
+
+def _echo(job: Job) -> list[int]:
+    latencies: list[int] = []
+    with selectors.DefaultSelector() as selector:
+        for _ in range(job.connections):
+            connection = _Connection(job)
+            selector.register(connection.sock, selectors.EVENT_READ, connection)
+        while (now := time.perf_counter_ns()) < job.end_ns:
+            for key, _events in selector.select(POLL_S):
+                took = key.data.receive()
+                if took is not None and now >= job.begin_ns:
+                    latencies.append(took)
+    return latencies
+
+
+def _connect(job: Job) -> list[int]:
+    latencies: list[int] = []
+    while (started := time.perf_counter_ns()) < job.end_ns:
+        with socket.create_connection(("127.0.0.1", job.port)) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
+            if sock.recv(1):
+                raise RuntimeError("a connection did not end as it should")
+        if started >= job.begin_ns:
+            latencies.append(time.perf_counter_ns() - started)
+    return latencies
+
+
+def work(job: Job) -> tuple[list[int], int]:
+    """Do one process's share: the latencies of the operations that were counted, and the CPU time that it took."""
+    if job.core >= 0:
+        os.sched_setaffinity(0, {job.core})
+    cpu = time.process_time_ns()
+    latencies = _echo(job) if job.mode == "echo" else _connect(job)
+    return latencies, time.process_time_ns() - cpu
+
+
+def process_cpu_ns(pid: int) -> int:
+    """The CPU time of all threads of another process, in ns.
+
+    Raises: RuntimeError where this system has no clock for that.
+    """
+    if sys.platform != "linux":
+        raise RuntimeError("the CPU time of another process can be read on Linux only")
+    return time.clock_gettime_ns((~pid << 3) | 2)  # how Linux numbers the CPU clock of a process
+
+
+def main(arguments: list[str]) -> None:
+    """Run the load and print its report; the arguments are those of `native/load.c`."""
+    mode, *numbers = arguments
+    port, message_bytes, connections, warm_up_ms, measure_ms, server, core = map(int, numbers)
+    processes = min(PROCESSES, connections)
+    start_up_ns = 500_000_000  # until both have started and connected
+    begin_ns = time.perf_counter_ns() + start_up_ns + warm_up_ms * 1_000_000
+    end_ns = begin_ns + measure_ms * 1_000_000
+    message = (bytes(range(256)) * (message_bytes // 256 + 1))[:message_bytes]
+    shares_of_connections = [len(range(i, connections, processes)) for i in range(processes)]
+    jobs = [Job(mode, port, message, share, begin_ns, end_ns, core) for share in shares_of_connections]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        under_way = pool.map_async(work, jobs)
+        time.sleep(max(0, begin_ns - time.perf_counter_ns()) / 1e9)
+        cpu = process_cpu_ns(server)
+        time.sleep(max(0, end_ns - time.perf_counter_ns()) / 1e9)
+        cpu = process_cpu_ns(server) - cpu
+        shares = under_way.get(timeout=10 + measure_ms / 1e3)
+    latencies = sorted(took for share, _ in shares for took in share)
+    if not latencies:
+        sys.exit("nothing came back")
+    report = {
+        "operations": len(latencies),
+        "wall_ns": end_ns - begin_ns,
+        "server_cpu_ns": cpu,
+        "load_cpu_ns": sum(own for _, own in shares),
+        "p50_ns": latencies[(len(latencies) - 1) * 50 // 100],
+        "p99_ns": latencies[(len(latencies) - 1) * 99 // 100],
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,111 @@
+"""Servers under load: the server in a fresh process on one core, the load generator on another.
+
+The CPU time of the server process for each operation is the main figure. It depends least on what else the machine does,
+and it is what a server under load runs out of.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from benchmarks import native
+from benchmarks.libraries import Library
+from benchmarks.scenario import Contestant, Figures, Scenario
+
+Announce = Callable[[int], None]
+"""A server calls this with its port once it listens."""
+
+Mode = Literal["echo", "connect"]
+
+READ_BYTES = 64 * 1024
+"""What every contestant asks for in one read."""
+
+WARM_UP_SHARE = 4
+
+
+def measure_server(
+    scenario: Scenario,
+    contestant: Contestant,
+    library: Library,
+    window_ms: int,
+    *,
+    mode: Mode,
+    message_bytes: int = 0,
+    connections: int,
+) -> Figures:
+    """Start the server of `contestant`, load it for `window_ms` after a warm-up, and end it.
+
+    `mode` is "echo" (messages of `message_bytes` go there and back) or "connect" (connections are made and closed by the
+    server); `connections` are open, or being made, at a time.
+    """
+    server_core, load_core = two_cores()
+    if server_core is not None:
+        os.sched_setaffinity(0, {server_core})  # the server inherits it; this process only waits
+    with _started(scenario, contestant, mode) as (pid, port):
+        job = (mode, port, message_bytes, connections, window_ms // WARM_UP_SHARE, window_ms, pid, load_core)
+        load = _run_load([str(-1 if argument is None else argument) for argument in job])
+    operations, wall_ns = load["operations"], load["wall_ns"]
+    return {
+        "cpu_ns": load["server_cpu_ns"] / operations,
+        "wall_ns": wall_ns / operations,
+        "operations_per_s": operations / wall_ns * 1e9,
+        "p50_ns": load["p50_ns"],
+        "p99_ns": load["p99_ns"],
+        "server_busy_share": load["server_cpu_ns"] / wall_ns,
+        "load_busy_share": load["load_cpu_ns"] / wall_ns,
+    }
+
+
+def two_cores() -> tuple[int | None, int | None]:
+    """A core for the server and one for the load generator; None, None where there is no choice."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
+def load_generator() -> str:
+    """Which load generator runs here, in words, for the report."""
+    try:
+        native.build("load")
+    except native.NoCompiler as error:
+        return f"Python, two processes, because the C one could not be built: {error}"
+    return "C, one thread, epoll"
+
+
+@contextmanager
+def _started(scenario: Scenario, contestant: Contestant, mode: Mode) -> Iterator[tuple[int, int]]:
+    """The server in a process of its own: gives its process id and its port."""
+    if contestant.library == "C":
+        command = [str(native.build("echo")), "echo" if mode == "echo" else "close"]
+    else:
+        job = {"do": "serve", "scenario": scenario.name, "contestant": contestant.label, "library": contestant.library}
+        command = [sys.executable, "-m", "benchmarks.child", json.dumps(job)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        if not port.isdigit():
+            raise RuntimeError(f"the server ended before it listened, with exit code {server.wait()}")
+        yield server.pid, int(port)
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended under load, with exit code {server.returncode}")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _run_load(arguments: list[str]) -> dict[str, float]:
+    try:
+        command = [str(native.build("load"))]
+    except native.NoCompiler:
+        command = [sys.executable, "-m", "benchmarks.pyload"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the load generator gave up: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    report: dict[str, float] = json.loads(done.stdout)
+    return report

@@ -1,0 +1,37 @@
+"""What conc has promised, on a build with a GIL and with one worker: the only place where such a number stands.
+
+A target is a comparison, never a result: results come from a run.
+"""
+
+from dataclasses import dataclass
+
+FASTEST_PEER = "the fastest peer"
+ABSOLUTE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """In `scenario`, conc's median `figure` is at most `at_most` times that of `against` (a contestant's label, or
+    FASTEST_PEER), or, against ABSOLUTE, at most `at_most` in the unit of the figure."""
+
+    scenario: str
+    figure: str
+    against: str
+    at_most: float
+
+
+TARGETS = (
+    Target("yield_many", "wall_ns", FASTEST_PEER, 0.45),
+    Target("ping_pong", "wall_ns", FASTEST_PEER, 0.45),
+    Target("spawn_join", "wall_ns", FASTEST_PEER, 0.60),
+    Target("million_coroutines", "wall_ns", FASTEST_PEER, 0.60),
+    Target("chained_spawn", "wall_ns", FASTEST_PEER, 0.60),
+    Target("sleeps", "cpu_ns", FASTEST_PEER, 0.60),
+    Target("timeout_scopes_empty", "wall_ns", "asyncio", 0.60),
+    Target("timeout_scopes_checkpoint", "wall_ns", "asyncio", 0.60),
+    Target("tcp_echo_1k_50", "cpu_ns", "uvloop streams", 0.75),
+    Target("tcp_echo_1k_50", "cpu_ns", "C epoll", 1.4),
+    Target("memory_per_task", "task_bytes", "asyncio", 1.0),
+    Target("memory_million", "process_bytes", ABSOLUTE, 1e9),
+    Target("sleep_lateness", "p99_beyond_ns", ABSOLUTE, 150_000),
+)

@@ -1,0 +1,44 @@
+"""conc: structured concurrency for Python, on one core or on all of them."""
+
+from conc._kernel.cancel import CancelScope
+from conc._kernel.nursery import TASK_STATUS_IGNORED, Nursery, TaskStatus, open_nursery
+from conc._kernel.runtime import Runtime, run
+from conc._kernel.suspend import checkpoint
+from conc._kernel.task import Task
+from conc.errors import Cancelled, Deadlock, TaskCancelled, TaskFailed
+from conc.time import (
+    current_effective_deadline,
+    current_time,
+    fail_after,
+    fail_at,
+    move_on_after,
+    move_on_at,
+    sleep,
+    sleep_forever,
+    sleep_until,
+)
+
+__all__ = [
+    "TASK_STATUS_IGNORED",
+    "CancelScope",
+    "Cancelled",
+    "Deadlock",
+    "Nursery",
+    "Runtime",
+    "Task",
+    "TaskCancelled",
+    "TaskFailed",
+    "TaskStatus",
+    "checkpoint",
+    "current_effective_deadline",
+    "current_time",
+    "fail_after",
+    "fail_at",
+    "move_on_after",
+    "move_on_at",
+    "open_nursery",
+    "run",
+    "sleep",
+    "sleep_forever",
+    "sleep_until",
+]

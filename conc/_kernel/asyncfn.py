@@ -1,0 +1,41 @@
+"""Async functions as arguments: telling them from what is often given in their place."""
+
+from __future__ import annotations
+
+from inspect import CO_ITERABLE_COROUTINE, iscoroutine
+from types import GeneratorType
+from typing import NoReturn
+
+
+def is_coroutine(thing: object) -> bool:
+    """Whether `thing` can be stepped as a task: a coroutine, or a generator marked as one."""
+    return iscoroutine(thing) or (isinstance(thing, GeneratorType) and bool(thing.gi_code.co_flags & CO_ITERABLE_COROUTINE))
+
+
+def function_name(async_fn: object) -> str:
+    """What to call a function in a message."""
+    return str(getattr(async_fn, "__qualname__", None) or getattr(getattr(async_fn, "func", None), "__qualname__", None)
+               or repr(async_fn))  # fmt: skip
+
+
+def refuse_function(async_fn: object, result: object) -> NoReturn:
+    """The error for what was given in place of an async function."""
+    if is_coroutine(async_fn):
+        name = getattr(async_fn, "__qualname__", "function")
+        async_fn.close()  # type: ignore[attr-defined]  # it was about to be run: no warning that it never was
+        raise TypeError(
+            f"a coroutine object was given where a function is due: write start_soon({name}, arguments...), "
+            f"not start_soon({name}(arguments...))"
+        )
+    if not callable(async_fn):
+        raise TypeError(f"an async function is due, got {async_fn!r}")
+    raise TypeError(
+        f"{function_name(async_fn)} is not an async function: calling it gave {result!r}. "
+        "Use `async def`; for a blocking function conc.to_thread"
+    )
+
+
+def explain_call(async_fn: object, args: tuple[object, ...], error: TypeError) -> None:
+    """Say more about a call that failed before the function could run."""
+    if not callable(async_fn) or is_coroutine(async_fn):
+        refuse_function(async_fn, None)

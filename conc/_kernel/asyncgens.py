@@ -1,0 +1,155 @@
+"""Async generators: closing what was dropped, in the strand that first iterated it, and finding a yield out of a scope."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import weakref
+from collections.abc import AsyncGenerator
+from contextlib import _AsyncGeneratorContextManager
+from contextvars import copy_context
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from conc._kernel.cancel import CancelScope
+from conc._kernel.task import Task
+
+if TYPE_CHECKING:
+    from conc._kernel.strand import Strand
+    from conc._kernel.worker import Worker
+
+# Generators that are driven by these may yield inside a scope: they are context managers, entered and left in order.
+_DRIVERS = {
+    _AsyncGeneratorContextManager.__aenter__.__code__,
+    _AsyncGeneratorContextManager.__aexit__.__code__,
+}
+
+
+def drives_generators(function: Any) -> Any:
+    """Mark an async function that runs async generators as context managers: what they yield inside scopes is in order.
+
+    For test frameworks whose fixtures are async generators. Usable as a decorator.
+    """
+    _DRIVERS.add(function.__code__)
+    return function
+
+
+class Generators:
+    """The async generators that were first iterated on one worker.
+
+    Invariant: `_alive` holds weak references only; a generator leaves it when it is closed or collected.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._alive: dict[int, tuple[weakref.ref[AsyncGenerator[Any, Any]], Strand]] = {}
+        self._closing: list[Task[Any]] = []
+        self.errors: list[BaseException] = []
+
+    def first_iteration(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Hook of the interpreter: remember which strand the generator is at home in."""
+        task = self._worker.task
+        if task is None:
+            return
+        key = id(generator)
+        alive = self._alive
+        alive[key] = (weakref.ref(generator, lambda _: alive.pop(key, None)), task.strand)
+
+    def finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Hook of the interpreter, on whatever thread: the generator was dropped unfinished. Close it in its strand."""
+        strand = getattr(self._alive.pop(id(generator), None), "__getitem__", lambda _: None)(1)
+        if strand is None:
+            return
+        strand.post(lambda: self._start_closing(generator, strand))
+
+    def _start_closing(self, generator: AsyncGenerator[Any, Any], strand: Strand) -> None:
+        """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
+        worker = self._worker
+        warnings.warn(
+            f"the async generator {generator.__qualname__!r} was dropped before it was finished; "
+            "close it in time: `async with contextlib.aclosing(generator)`",
+            ResourceWarning,
+            stacklevel=1,
+            source=generator,
+        )
+        scope = CancelScope()
+        scope._cause = ("shutdown", "its async generator was dropped")
+        scope.cancelled = True
+        task: Task[Any] = Task(_close(generator), copy_context(), None, scope, strand, next(worker.numbers), "aclose")  # type: ignore[arg-type]
+        scope._task = task
+        task._own_scope = scope
+        self._closing.append(task)
+        task.since = worker.time
+        worker.ready.append(task)
+
+    def closed(self, task: Task[Any], error: BaseException | None) -> None:
+        """A task that closed a generator has ended; what it raised leaves the run at its end."""
+        self._closing.remove(task)
+        if error is not None:
+            self.errors.append(error)
+
+    @property
+    def closing(self) -> bool:
+        """Whether generators are being closed at the moment."""
+        return bool(self._closing)
+
+    def close_all(self) -> None:
+        """The end of the run: close what is left."""
+        for reference, strand in list(self._alive.values()):
+            generator = reference()
+            if generator is not None:
+                self._start_closing(generator, strand)
+        self._alive.clear()
+
+    # ---- a yield out of a scope -----------------------------------------------------------------------------------
+
+    def watch(self, task: Task[Any], scope: CancelScope) -> None:
+        """A scope was entered by the code of an async generator: find out when it yields inside.
+
+        After each step of the task until the scope is left, the generator must still be running. If it is suspended at
+        a `yield`, whoever iterates it has got the scope in its place.
+        """
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and not frame.f_code.co_flags & 0x200:
+            frame = frame.f_back
+        if frame is None or (frame.f_back is not None and frame.f_back.f_code in _DRIVERS):
+            return
+        for reference, _ in self._alive.values():
+            generator = reference()
+            if generator is not None and generator.ag_frame is frame:
+                task.send = _Watch(task, scope, reference)
+                return
+
+
+class _Watch:
+    """Stands in for ``coro.send`` of a task while one of its scopes was entered by an async generator."""
+
+    __slots__ = ("_generator", "_scope", "_task")
+
+    def __init__(self, task: Task[Any], scope: CancelScope, generator: weakref.ref[AsyncGenerator[Any, Any]]) -> None:
+        self._task = task
+        self._scope = scope
+        self._generator = generator
+
+    def __call__(self, _: None) -> Any:
+        task, scope = self._task, self._scope
+        coro: Any = task.coro
+        if scope._left:
+            task.send = coro.send
+            return coro.send(None)
+        yielded = coro.send(None)
+        generator = self._generator()
+        if not scope._left and generator is not None and not generator.ag_running:
+            task.send = coro.send
+            return coro.throw(
+                RuntimeError(
+                    f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
+                    "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or make "
+                    "the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
+                )
+            )
+        return yielded
+
+
+async def _close(generator: AsyncGenerator[Any, Any]) -> None:
+    await generator.aclose()

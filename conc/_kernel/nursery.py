@@ -1,0 +1,387 @@
+"""Nurseries: where tasks are born, and what no task outlives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from inspect import CO_ASYNC_GENERATOR
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
+
+from conc._kernel.cancel import CancelScope
+from conc._kernel.current import current_task, current_worker, slot
+from conc._kernel.strand import Strand
+from conc._kernel.suspend import cancel_shielded_checkpoint, suspend, unpark
+from conc._kernel.task import Task
+from conc._kernel.asyncfn import explain_call, function_name, is_coroutine, refuse_function
+from conc.errors import Cancelled
+
+if TYPE_CHECKING:
+    from conc._kernel.worker import Worker
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Nursery:
+    """Where children are started; its block does not end before they have.
+
+    Made by `open_nursery`. An error of a child, or of the block, cancels the rest; all errors leave the block together,
+    as an ExceptionGroup.
+
+    Attributes:
+        cancel_scope: around all children and the block. Cancel it to end them.
+        parallel: whether each child is the root of a strand of its own.
+
+    Invariant: `children` holds exactly the children that have not ended, and only the owner of `strand` changes it.
+    Invariant: the nursery closes only when there are no children, no starts under way, and no mail for it.
+    """
+
+    __slots__ = ("_child_cancelled", "_closed", "_errors", "_starting", "_waiting", "cancel_scope", "children",
+                 "parallel", "parent_task", "strand")  # fmt: skip
+
+    def __init__(self, parent_task: Task[Any], parallel: bool) -> None:
+        self.parallel = parallel
+        self.parent_task = parent_task
+        self.strand = parent_task.strand
+        self.cancel_scope = CancelScope()
+        self.cancel_scope._nursery = self
+        self.children: dict[Task[Any], None] = {}  # a dict, not a set: cancelling goes in the order of birth
+        self._errors: list[BaseException] = []
+        self._child_cancelled = False
+        self._starting = 0
+        self._waiting = False
+        self._closed = False
+
+    # ---- starting children ----------------------------------------------------------------------------------------
+
+    def start_soon(
+        self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], name: str | None = None
+    ) -> Task[T]:
+        """Start ``async_fn(*args)`` as a child; it first runs when the current task waits.
+
+        It always runs to its first cancel point, even if the nursery is cancelled, so that what it has to close may be
+        handed to it. From another strand only if the nursery is around the caller.
+
+        Args:
+            async_fn: an async function, not a coroutine object.
+            args: its arguments. Keyword arguments: ``functools.partial``.
+            name: the name of the task; that of the function unless given.
+
+        Raises:
+            RuntimeError: the nursery has ended, or this thread may not start tasks in it.
+            TypeError: `async_fn` is not an async function, or does not take these arguments. In a parallel nursery
+                this is raised in the child.
+
+        Checkpoint: never.
+        """
+        worker = slot.worker or current_worker()
+        strand = self.strand
+        running = worker.task
+        if self._closed or running is None or running.strand is not strand or self.parallel:
+            return self._start_elsewhere(worker, async_fn, args, name)
+        try:
+            coro = async_fn(*args)
+        except TypeError as error:
+            explain_call(async_fn, args, error)
+            raise
+        if type(coro) is not CoroutineType and not is_coroutine(coro):
+            refuse_function(async_fn, coro)
+        task = Task(coro, copy_context(), self, self.cancel_scope, strand, next(worker.numbers), name)  # type: ignore[arg-type]
+        self.children[task] = None
+        worker.ready.append(task)
+        if worker.watched:
+            worker.watched.task_spawned(task)
+        return task
+
+    def _start_elsewhere(
+        self, worker: Worker, async_fn: Callable[..., Awaitable[T]], args: tuple[Any, ...], name: str | None
+    ) -> Task[T]:
+        """The start of a child that is a strand of its own, or whose nursery is at home in another strand."""
+        if self._closed:
+            raise RuntimeError(
+                "start_soon: this nursery has ended; start tasks inside its `async with` block, or while its children run"
+            )
+        running = worker.task
+        if running is None:
+            raise RuntimeError("start_soon is called inside a task; from another thread use a portal")
+        if not callable(async_fn) or is_coroutine(async_fn):
+            refuse_function(async_fn, None)
+        at_home = running.strand is self.strand
+        if not at_home and not self._is_around(running):
+            raise RuntimeError(
+                f"start_soon: the nursery of {self.parent_task!r} is at home in another strand and not around the caller, "
+                "so it could end before the message arrives; send it through a channel, or start a task in a nearer nursery"
+            )
+        number = next(worker.numbers)
+        if self.parallel:
+            scope = CancelScope()
+            strand = Strand(None, scope)
+            task: Task[T] = Task(None, copy_context(), self, scope, strand, number, name)
+            scope._parent = self.cancel_scope
+            scope._task = task
+            strand.root = task
+        else:
+            task = Task(None, copy_context(), self, self.cancel_scope, self.strand, number, name)
+        task.unstarted = (async_fn, args)
+        if at_home:
+            self._adopt(task)
+        else:
+            self.strand.post(lambda: self._adopt(task))
+        return task
+
+    def _adopt(self, task: Task[Any]) -> None:
+        """Enter a child in the books and let it start. By the owner."""
+        self.children[task] = None
+        worker: Worker = self.strand.worker  # type: ignore[assignment]
+        if worker.watched:
+            worker.watched.task_spawned(task)
+        if self.parallel:
+            worker.spread(task.strand)
+        else:
+            task.begin()
+            worker.ready.append(task)
+
+    def _is_around(self, running: Task[Any] | Strand) -> bool:
+        """Whether the nursery is around what runs now, and so cannot close before its message arrives."""
+        scope: CancelScope | None = running.scope
+        while scope is not None:
+            if scope is self.cancel_scope:
+                return True
+            scope = scope._parent
+        return False
+
+    async def start(
+        self, async_fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
+    ) -> Any:
+        """Start a child and wait until it calls ``task_status.started(value)``; returns that value.
+
+        The child gets the keyword argument ``task_status``. Until it calls ``started`` it belongs to the caller, whose
+        scopes and errors it shares; from then on to this nursery.
+
+        Raises:
+            RuntimeError: the child returned without calling ``started``; or the nursery has ended, is parallel, or is
+                at home in another strand.
+            Exception: what the child raised before it called ``started``.
+
+        Checkpoint: always, and it waits.
+        If cancelled: the child is cancelled and has ended, unless it had called ``started``: then its value is returned.
+        """
+        if self._closed:
+            raise RuntimeError("start: this nursery has ended")
+        if self.parallel or current_task().strand is not self.strand:
+            raise RuntimeError(
+                "start: the child moves to this nursery within one strand; here it would have to change strands. "
+                "Use start_soon and an Event, or open an ordinary nursery in the child"
+            )
+        status = TaskStatus(self)
+        self._starting += 1
+        try:
+            async with open_nursery() as waiting_room:
+                status._room = waiting_room
+                child = waiting_room.start_soon(_with_status(async_fn, status), *args, name=name or function_name(async_fn))
+                status._child = child
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1 and not status.is_started:
+                error = group.exceptions[0]
+                try:
+                    raise error
+                finally:
+                    del error, group
+            raise
+        finally:
+            self._starting -= 1
+            self._wake_if_done()
+        if not status.is_started:
+            raise RuntimeError(f"{child!r} returned without calling task_status.started()")
+        return status.value
+
+    # ---- ending ---------------------------------------------------------------------------------------------------
+
+    def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
+        """Take a child out of the books. By the owner."""
+        del self.children[task]
+        if error is not None:
+            if isinstance(error, Cancelled):
+                self._child_cancelled = True
+            else:
+                self._errors.append(error)
+                self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
+        if self._waiting and not self.children and not self._starting:
+            self._waiting = False
+            unpark(self.parent_task)
+
+    def _wake_if_done(self) -> None:
+        if self._waiting and not self.children and not self._starting:
+            self._waiting = False
+            unpark(self.parent_task)
+
+    @property
+    def reason(self) -> str:
+        """What the host waits for at the end of the block."""
+        count = len(self.children)
+        return f"{count} {'child' if count == 1 else 'children'} of its nursery"
+
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The end of a nursery is no cancel point of its own: the children are cancelled, the host waits for them."""
+        return False
+
+    async def _close(self, error: BaseException | None) -> BaseException | None:
+        """Wait for the children; returns what is to be raised."""
+        host = self.parent_task
+        if error is not None and not isinstance(error, Cancelled):
+            self._errors.append(error)
+            self.cancel_scope._cancel("nursery", f"the block raised {type(error).__name__}")
+        elif error is not None and not self.cancel_scope.cancelled:
+            self.cancel_scope._cancel("nursery", "the block was left by a cancellation")
+        if not self.children and not self._starting:
+            await cancel_shielded_checkpoint()
+        while self.children or self._starting:
+            self._waiting = True
+            host.wait = self
+            await suspend(host)
+        self._closed = True
+        if self._errors:
+            errors = self._errors
+            self._errors = []
+            try:
+                return BaseExceptionGroup("errors in a nursery", errors)
+            finally:
+                del errors, error
+        if error is None and self._child_cancelled and self.cancel_scope.cancelled:
+            return self.cancel_scope.cancellation()
+        return error
+
+    def __repr__(self) -> str:
+        state = "ended" if self._closed else self.reason
+        return f"<Nursery of {self.parent_task.name!r}: {state}>"
+
+    def _check(self) -> None:
+        for child in self.children:
+            assert not child.ended, "a child that has ended is still in the books"
+            assert child.parent_nursery is self
+        assert not (self._closed and (self.children or self._starting)), "closed with children"
+
+
+class NurseryManager:
+    """The block of a nursery: what `open_nursery` returns."""
+
+    __slots__ = ("_nursery", "_parallel")
+
+    def __init__(self, parallel: bool) -> None:
+        self._parallel = parallel
+        self._nursery: Nursery | None = None
+
+    async def __aenter__(self) -> Nursery:
+        task = current_task()
+        if self._nursery is not None:
+            raise RuntimeError("this nursery was opened before; call open_nursery() for each block")
+        self._nursery = nursery = Nursery(task, self._parallel)
+        nursery.cancel_scope._enter(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
+        return nursery
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        nursery = self._nursery
+        assert nursery is not None, "left before it was entered"
+        scope = nursery.cancel_scope
+        worker = slot.worker
+        if worker is None or worker.task is not nursery.parent_task or worker.task.scope is not scope:
+            await self._abandon(nursery, error)
+        raised = await nursery._close(error)
+        caught = scope.__exit__(None if raised is None else type(raised), raised, traceback)
+        if raised is None or caught:
+            return True
+        if raised is error:
+            return False
+        try:
+            raise raised
+        finally:
+            raised.__context__ = None if isinstance(raised, BaseExceptionGroup) else raised.__context__
+            del raised, error, nursery, scope
+
+    async def _abandon(self, nursery: Nursery, error: BaseException | None) -> NoReturn:
+        """The block is left out of order: end the children as far as possible, then say so."""
+        nursery.cancel_scope._cancel("nursery", "its block was left out of order")
+        worker = slot.worker
+        if worker is not None and worker.task is nursery.parent_task:
+            await nursery._close(error)
+        nursery._closed = True
+        nursery.cancel_scope._misnested(error)
+        raise AssertionError("unreachable")
+
+    def __enter__(self) -> NoReturn:
+        raise RuntimeError("use `async with conc.open_nursery()`, not `with`")
+
+    def __exit__(self, *error: object) -> None:
+        raise AssertionError("never entered")
+
+
+def open_nursery(*, parallel: bool = False) -> NurseryManager:
+    """A block in which tasks can be started, and which ends when all of them have: ``async with open_nursery() as n:``.
+
+    Args:
+        parallel: let each child be a strand of its own, that may run at the same time as the others, on another worker.
+            Children of an ordinary nursery take turns with the task that opened it.
+
+    Raises (at the end of the block):
+        ExceptionGroup: errors of children and of the block, always as a group.
+
+    Checkpoint: at the end of the block a schedule point, which waits for the children; no cancel point of its own.
+    If cancelled: the children are cancelled, the block waits for them.
+    """
+    if parallel is not False and parallel is not True:
+        raise TypeError(f"parallel must be True or False, not {parallel!r}")
+    return NurseryManager(parallel)
+
+
+class TaskStatus:
+    """Through which a child started with ``nursery.start`` says that it is ready."""
+
+    __slots__ = ("_child", "_nursery", "_room", "is_started", "value")
+
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+        self._room: Nursery | None = None
+        self._child: Task[Any] | None = None
+        self.is_started = False
+        self.value: Any = None
+
+    def started(self, value: Any = None) -> None:
+        """Hand `value` to the caller of ``start`` and move to the nursery. Once.
+
+        Raises:
+            RuntimeError: called a second time.
+
+        Checkpoint: never. From the next cancel point on the scopes of the nursery hold, not those of the caller.
+        """
+        if self.is_started:
+            raise RuntimeError("task_status.started() was called before")
+        self.is_started = True
+        self.value = value
+        child, room, nursery = self._child, self._room, self._nursery
+        assert child is not None and room is not None, "called before the start"
+        del room.children[child]
+        nursery.children[child] = None
+        child.move(nursery)
+        room._wake_if_done()
+
+
+class _IgnoredStatus(TaskStatus):
+    __slots__ = ()
+
+    def started(self, value: Any = None) -> None:
+        """Nobody waits."""
+
+
+TASK_STATUS_IGNORED = _IgnoredStatus.__new__(_IgnoredStatus)
+
+
+def _with_status(async_fn: Callable[..., Awaitable[object]], status: TaskStatus) -> Callable[..., Awaitable[object]]:
+    def call(*args: object) -> Awaitable[object]:
+        return async_fn(*args, task_status=status)
+
+    call.__qualname__ = function_name(async_fn)
+    return call

@@ -1,0 +1,527 @@
+"""A runtime: its workers, its main task, its beginning and its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import copy_context
+from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple, Unpack
+
+from conc._kernel.asyncfn import is_coroutine, refuse_function
+from conc._kernel.cancel import CancelScope, check_time
+from conc._kernel.crew import Crew
+from conc._kernel.current import current_worker, slot
+from conc._kernel.interrupts import Interrupts
+from conc._kernel.nursery import Nursery
+from conc._kernel.observe import Instrument, Policy, Seam, Watchers
+from conc._kernel.strand import Strand
+from conc._kernel.task import Task
+from conc._kernel.tree import TaskNode, describe
+from conc._kernel.worker import Worker
+from conc._os import process, threads
+from conc._os.choose import default_poller
+from conc._os.clock import Clock, MonotonicClock
+from conc._os.entropy import fresh_seed, seeded
+from conc._os.poller import Poller
+from conc.errors import Cancelled, Deadlock, RunFinished
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+CLOSING_SECONDS = 5.0  # for dropped async generators and for worker threads, at the end
+
+
+class RootNursery(Nursery):
+    """The nursery of the main task, and of what comes from outside: it ends when the main task has."""
+
+    __slots__ = ("main", "worker")
+
+    def __init__(self, worker: Worker, strand: Strand) -> None:
+        self.parallel = False
+        self.parent_task = None  # type: ignore[assignment]
+        self.strand = strand
+        self.cancel_scope = strand.scope
+        self.cancel_scope._nursery = self
+        self.children = {}
+        self._errors = []
+        self._child_cancelled = False
+        self._starting = 0
+        self._waiting = False
+        self._closed = False
+        self.worker = worker
+        self.main: Task[Any] | None = None
+
+    def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
+        """The main task's end ends the others; when all have ended, the run is over."""
+        del self.children[task]
+        if task is self.main:
+            self.cancel_scope._cancel("shutdown", "the main task has ended")
+        elif error is not None and not isinstance(error, Cancelled):
+            self._errors.append(error)
+            self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
+        if not self.children:
+            self._closed = True
+            self.worker.running = False
+
+    def __repr__(self) -> str:
+        return "<Nursery of the runtime>"
+
+
+class Runtime:
+    """The workers and the clock that a program runs on, to keep: ``with Runtime(workers=4) as rt: rt.run(main)``.
+
+    Several may live in one process, side by side or one after another. `run` may be called again after it returned.
+
+    Args:
+        workers: how many threads run strands; ``"auto"`` is the number of cores on a free-threaded build, else 1.
+        clock: tells the time; real time unless given.
+        seed: for all random choices of the runtime; printed with failures. A fresh one unless given.
+        policy: picks the next of the ready tasks; needs one worker. First in, first out unless given.
+        poller: makes the poller of each worker. That of the network, or the best of the system, unless given.
+        network: makes sockets and resolves names for `conc.net`. The real one unless given.
+        instruments: are told of spawns, steps and exits.
+        max_blocking_threads: how many threads `conc.to_thread` may use at a time.
+        shutdown_timeout: seconds that tasks get to end after the main task was cancelled by Ctrl-C, a deadlock or
+            the end of the run; then they are stopped, and the error says where they stood. None waits.
+
+    Raises:
+        ValueError, TypeError: a bad argument, which is named.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | Literal["auto"] = 1,
+        clock: Clock | None = None,
+        seed: int | None = None,
+        policy: Policy | None = None,
+        poller: Callable[[], Poller] | None = None,
+        network: Any = None,
+        instruments: Iterable[Instrument] = (),
+        max_blocking_threads: int = 512,
+        shutdown_timeout: float | None = None,
+    ) -> None:
+        if workers == "auto":
+            workers = 1 if threads.gil_enabled() else threads.cpu_count()
+        if isinstance(workers, bool) or not isinstance(workers, int):
+            raise TypeError(f'workers must be a number or "auto", not {workers!r}')
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, not {workers}")
+        if policy is not None and workers != 1:
+            raise ValueError(f"policy needs workers=1, not {workers}: on several threads the order is not ours to choose")
+        if isinstance(max_blocking_threads, bool) or not isinstance(max_blocking_threads, int):
+            raise TypeError(f"max_blocking_threads must be a number, not {max_blocking_threads!r}")
+        if max_blocking_threads < 1:
+            raise ValueError(f"max_blocking_threads must be at least 1, not {max_blocking_threads}")
+        if shutdown_timeout is not None and check_time(shutdown_timeout, "shutdown_timeout") < 0:
+            raise ValueError(f"shutdown_timeout must not be negative, not {shutdown_timeout}")
+        self.seed = fresh_seed() if seed is None else seed
+        self.random = seeded(self.seed)
+        self.clock: Clock = MonotonicClock() if clock is None else clock
+        self.network = network
+        self.max_blocking_threads = max_blocking_threads
+        self.extensions: dict[object, Any] = {}  # what the layers above keep per runtime: the thread pool, for one
+        self._workers = workers
+        self._policy = policy
+        self._make_poller = poller or getattr(network, "make_poller", None) or default_poller
+        self._watchers = Watchers(instruments)
+        self._shutdown_timeout = shutdown_timeout
+        self._pid = process.pid()
+        self._crew: Crew | None = None
+        self._root: RootNursery | None = None
+        self._threads: list[Any] = []
+        self._deadlock: Deadlock | None = None
+        self._stopped: str | None = None
+        self._late_errors: list[BaseException] = []
+
+    # ---- running --------------------------------------------------------------------------------------------------
+
+    def run(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
+        """Run ``async_fn(*args)`` as the main task, on this thread, and return its value when all has ended.
+
+        Raises:
+            BaseException: what the main task raised. KeyboardInterrupt and SystemExit leave bare, all else as it is.
+            KeyboardInterrupt: Ctrl-C was pressed; clean-up has run.
+            Deadlock: nothing could wake any task any more; clean-up has run.
+            RuntimeError: called inside a running program, or in a child process after a fork.
+        """
+        main = self.start(async_fn, *args)
+        worker = self._crew.workers[0]  # type: ignore[union-attr]
+        root = self._root
+        assert root is not None
+        interrupted = None
+        leave = worker.enter_thread()
+        try:
+            with Interrupts(worker, root.strand, root.cancel_scope) as interrupts:
+                try:
+                    worker.run()
+                except KeyboardInterrupt as error:  # the second Ctrl-C, which found the main thread in the kernel
+                    interrupted = error
+                    self._stop("a second Ctrl-C")
+                except BaseException:
+                    self._stop("an error of an instrument, a policy or the kernel")
+                    raise
+                finally:
+                    self._end(worker)
+                if interrupts.count:
+                    interrupted = interrupted or KeyboardInterrupt()
+        finally:
+            leave()
+        return self._conclude(main, interrupted)
+
+    def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Task[T]:
+        """Make the main task without running it: for a program that steps the runtime itself (see `step`).
+
+        Raises:
+            RuntimeError: a run is under way, or this runtime was inherited over a fork.
+            TypeError: `async_fn` is not an async function.
+        """
+        self._refuse_fork()
+        if slot.worker is not None:
+            raise RuntimeError(
+                "conc.run was called inside a running conc program, on the same thread; await the function instead, "
+                "or call it through conc.to_thread to have a separate runtime"
+            )
+        if self._crew is not None:
+            raise RuntimeError("this Runtime is running already; use another Runtime, or wait until the run has ended")
+        if not callable(async_fn) or is_coroutine(async_fn):
+            refuse_function(async_fn, None)
+        self._deadlock = None
+        self._stopped = None
+        self._late_errors = []
+        self._crew = crew = Crew(self.clock)
+        crew.runtime = self
+        crew.on_deadlock = self._declare_deadlock
+        made: list[Worker] = []
+        try:
+            for index in range(self._workers):
+                made.append(Worker(crew, index, self._workers, self._make_poller()))
+        except BaseException:
+            for worker in made:
+                worker.close()
+            self._crew = None
+            raise
+        crew.workers = made
+        worker = made[0]
+        for each in made:
+            each.watched = self._watchers
+            seam = Seam(each, self._policy, self._watchers)
+            each.seam = seam if seam.needed else None
+        scope = CancelScope()
+        strand = Strand(worker, scope)
+        self._root = root = RootNursery(worker, strand)
+        task: Task[T] = Task(None, copy_context(), root, scope, strand, next(worker.numbers), None)
+        task.unstarted = (async_fn, args)
+        scope._task = strand.root = root.main = task
+        root.children[task] = None
+        crew.threads.add(threads.current_ident())
+        worker.adopt_main(task)
+        for each in made[1:]:
+            self._threads.append(threads.start_daemon(each.thread_main, f"conc-worker-{each.index}"))
+        return task
+
+    def step(self, steps: int = 1) -> bool:
+        """Run up to `steps` steps of tasks on this thread; waits if nothing is ready. True while the run goes on.
+
+        For tests and for other event loops. The end of the run is carried out by the call that returns False.
+
+        Raises:
+            RuntimeError: there is no run: call `start` first.
+        """
+        crew = self._crew
+        if crew is None:
+            raise RuntimeError("nothing to step: call Runtime.start(async_fn) first")
+        self._refuse_fork()
+        worker = crew.workers[0]
+        leave = worker.enter_thread()
+        try:
+            if worker.running:
+                worker.turn(steps)
+            if not worker.running:
+                self._end(worker)
+        finally:
+            leave()
+        return self._crew is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the stepped thread has nothing to run at the moment, so that `step` would wait."""
+        crew = self._crew
+        if crew is None:
+            return True
+        worker = crew.workers[0]
+        return not (worker.ready or worker.inbox or worker.fresh)
+
+    def run_until(self, condition: Callable[[], bool]) -> bool:
+        """Step until `condition()` holds, which is asked between two steps: True, or False if the run ended before."""
+        while not condition():
+            if not self.step():
+                return condition()
+        return True
+
+    def run_until_idle(self) -> bool:
+        """Step until nothing is ready on this thread: True while the run goes on. Waits for nothing."""
+        while not self.idle:
+            if not self.step():
+                return False
+        return self._crew is not None
+
+    def close(self) -> None:
+        """End a stepped run: cancel what is left, and run it to its end. Does nothing if no run is under way."""
+        root = self._root
+        if self._crew is not None and root is not None:
+            if process.pid() != self._pid:
+                self._crew = None
+                return
+            root.cancel_scope._cancel("shutdown", "the Runtime was closed")
+            while self.step(61):
+                pass
+
+    def __enter__(self) -> Runtime:
+        self._refuse_fork()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # ---- looking --------------------------------------------------------------------------------------------------
+
+    @property
+    def root_strand(self) -> Strand:
+        """The strand of the main task.
+
+        Raises:
+            RunFinished: no run is under way.
+        """
+        root = self._root
+        if self._crew is None or root is None:
+            raise RunFinished("this Runtime does not run at the moment")
+        return root.strand
+
+    @property
+    def root_nursery(self) -> Nursery:
+        """The nursery of the main task and of what comes from outside. Raises RunFinished if no run is under way."""
+        self.root_strand  # noqa: B018
+        return self._root  # type: ignore[return-value]
+
+    def tree(self) -> TaskNode | None:
+        """All tasks: None if no run is under way. Called on the stepped thread, or inside a task of the root strand."""
+        crew, root = self._crew, self._root
+        if crew is None or root is None or root.main is None:
+            return None
+        top = describe(root.main, crew.workers[0], self.clock.now())
+        return top
+
+    def __repr__(self) -> str:
+        state = "idle" if self._crew is None else "running"
+        return f"<Runtime with {self._workers} worker{'s' * (self._workers > 1)}, {state}, seed {self.seed}>"
+
+    # ---- ending ---------------------------------------------------------------------------------------------------
+
+    def _declare_deadlock(self) -> None:
+        """Nothing can wake anybody any more: cancel the main task, and if that wakes nobody either, stop."""
+        root = self._root
+        assert root is not None
+        if self._deadlock is None:
+            tree = "the tasks could not be described"
+            if slot.worker is root.worker:
+                tree = str(self.tree())
+            self._deadlock = Deadlock(
+                "nothing can wake any task any more: nothing is ready, no timer is set, no descriptor or thread is "
+                f"waited for, and nobody outside could send. Who waits for what:\n{tree}"
+            )
+            root.strand.post(lambda: root.cancel_scope._cancel("deadlock", "nothing can wake any task any more"))
+        else:
+            root.strand.post(lambda: self._stop("a deadlock among tasks that cannot be cancelled"))
+
+    def _stop(self, why: str) -> None:
+        """The second level of shutdown: run nothing any more, and keep a report of what had not ended."""
+        if self._stopped is None:
+            tree = str(self.tree())
+            self._stopped = f"stopped because of {why}, before these tasks had ended:\n{tree}"
+        root = self._root
+        assert root is not None
+        root.worker.running = False
+
+    def _end(self, worker: Worker) -> None:
+        """Tear down: the other workers, what is left of tasks and generators, queues and pollers."""
+        crew, root = self._crew, self._root
+        assert crew is not None and root is not None
+        try:
+            if self._stopped is not None:
+                self._abandon(worker, root)
+            for other in crew.workers[1:]:
+                other.running = False
+                other.ring()
+            worker.wind_down(CLOSING_SECONDS)
+            for thread in self._threads:
+                thread.join(CLOSING_SECONDS)
+                if thread.is_alive():
+                    self._stopped = (self._stopped or "stopped") + f"\n{thread.name} is still in a step of a task"
+        finally:
+            crew.closed = True
+            self._crew = None
+            self._root = None
+            self._threads = []
+            root._closed = True
+            root.strand.refuse()
+            worker.close()
+            for each in crew.workers:
+                self._late_errors.extend(each.generators.errors)
+            for close in list(crew.at_end):
+                close()
+
+    def _abandon(self, worker: Worker, root: RootNursery) -> None:
+        """Close the coroutines of what did not end, innermost first, each outside of any queue."""
+        family: list[Task[Any]] = list(root.children)
+        from conc._kernel.tree import _nurseries
+
+        for task in family:
+            for nursery in _nurseries(task):
+                family.extend(child for child in nursery.children if child.strand.worker is worker)
+        for task in reversed(family):
+            if task.ended or task.coro is None:
+                continue
+            if task.wait is not None:
+                task.wait.withdraw(task)
+            worker.task = task
+            try:
+                task.coro.close()
+            except BaseException as error:  # noqa: BLE001  # clean-up that wants to wait cannot any more
+                self._stopped = f"{self._stopped}\n{task!r} did not let itself be closed: {error!r}"
+            finally:
+                worker.task = None
+            task.leave(None, Cancelled("shutdown", "the runtime was stopped"))
+        worker.ready.clear()
+
+    def _conclude(self, main: Task[T], interrupted: KeyboardInterrupt | None) -> T:
+        """What `run` returns or raises."""
+        error: BaseException | None = None if main.outcome is None else getattr(main.outcome, "error", None)
+        if main.outcome is None:
+            error = Cancelled("shutdown", "the runtime was stopped")
+        bare = _bare(error)
+        if interrupted is not None and not isinstance(bare, KeyboardInterrupt):
+            bare = interrupted
+        if bare is not None:
+            self._annotate(bare)
+            _raise_from(bare, None if bare is error or isinstance(error, Cancelled) else error)
+        late = self._late_errors
+        if late:
+            error = BaseExceptionGroup("errors in what ended after the main task", [*([error] if error else []), *late])
+        if self._deadlock is not None:
+            self._annotate(self._deadlock)
+            _raise_from(self._deadlock, None if isinstance(error, Cancelled) else error)
+        if self._stopped is not None:
+            stopped = RuntimeError(self._stopped)
+            _raise_from(stopped, None if isinstance(error, Cancelled) else error)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error, main  # the traceback holds this frame
+        return main.join_nowait()
+
+    def _annotate(self, error: BaseException) -> None:
+        if self._stopped is not None:
+            error.add_note(self._stopped)
+
+    def _refuse_fork(self) -> None:
+        if process.pid() != self._pid:
+            raise RuntimeError(
+                "this Runtime was made in another process and inherited over a fork, without its threads; "
+                "make a new Runtime, or call conc.run, in the child"
+            )
+
+
+def _bare(error: BaseException | None) -> BaseException | None:
+    """The KeyboardInterrupt or SystemExit in `error`, which leaves `run` without a group around it."""
+    todo = [error]
+    for one in todo:
+        if isinstance(one, (KeyboardInterrupt, SystemExit)):
+            return one
+        if isinstance(one, BaseExceptionGroup):
+            todo.extend(one.exceptions)
+    return None
+
+
+def _raise_from(error: BaseException, cause: BaseException | None) -> NoReturn:
+    try:
+        raise error from cause
+    finally:
+        del error, cause
+
+
+def run(
+    async_fn: Callable[[Unpack[Ts]], Awaitable[T]],
+    *args: Unpack[Ts],
+    workers: int | Literal["auto"] = 1,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    policy: Policy | None = None,
+    poller: Callable[[], Poller] | None = None,
+    network: Any = None,
+    instruments: Iterable[Instrument] = (),
+    max_blocking_threads: int = 512,
+    shutdown_timeout: float | None = None,
+) -> T:
+    """Run ``async_fn(*args)`` and everything that it starts, and return its value when all of it has ended.
+
+    Args:
+        async_fn: the main function of the program, async.
+        args: its arguments.
+        workers, clock, seed, policy, poller, network, instruments, max_blocking_threads, shutdown_timeout:
+            as for `Runtime`.
+
+    Raises:
+        BaseException: what the main task raised; KeyboardInterrupt and SystemExit leave without a group around them.
+        KeyboardInterrupt: Ctrl-C was pressed; clean-up has run.
+        Deadlock: nothing could wake any task any more; clean-up has run.
+        RuntimeError: called inside a running conc program.
+    """
+    runtime = Runtime(
+        workers=workers, clock=clock, seed=seed, policy=policy, poller=poller, network=network, instruments=instruments,
+        max_blocking_threads=max_blocking_threads, shutdown_timeout=shutdown_timeout,
+    )  # fmt: skip
+    return runtime.run(async_fn, *args)
+
+
+def current_runtime() -> Runtime:
+    """The runtime of the task that is running.
+
+    Raises:
+        RuntimeError: called outside of a running program.
+    """
+    return current_worker().crew.runtime  # type: ignore[no-any-return]
+
+
+def current_time() -> float:
+    """The time on the runtime's clock, in seconds. Deadlines are on this clock; its zero means nothing.
+
+    Raises:
+        RuntimeError: called outside of a running program.
+
+    Checkpoint: never.
+    """
+    return current_worker().now()
+
+
+def current_effective_deadline() -> float:
+    """The earliest deadline that holds for the running task: inf if there is none, -inf if it is cancelled already.
+
+    Checkpoint: never.
+    """
+    from conc._kernel.current import current_task
+
+    earliest = math.inf
+    scope: CancelScope | None = current_task().scope
+    if scope is not None and scope.cancelled:
+        return -math.inf
+    while scope is not None:
+        earliest = min(earliest, scope._deadline)
+        if scope._shield:
+            break
+        scope = scope._parent
+    return earliest
+
+
+process.after_fork_in_child(lambda: setattr(slot, "worker", None))

@@ -1,0 +1,174 @@
+"""The only places that yield to the worker, and how a suspended task is resumed.
+
+A step of a task ends with a yield. What is yielded tells the worker what to do:
+
+- ``None``: run me again after the others (`checkpoint`). A cancellation finds the task there and is raised.
+- ``SHIELDED``: the same, but no cancellation is raised.
+- ``PARKED``: do nothing; whoever was told will resume me. `task.wait` says who that is.
+
+Anything else was yielded by a foreign awaitable and is an error of the task that awaited it.
+
+`task.wait` is the state of a wait, and only the owner of the task or the holder of the wait's lock changes it:
+an object with ``withdraw`` while parked, `GRANTED` from the decision to resume until the task runs, None otherwise.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from conc._kernel.current import current_task, slot
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
+
+
+class Marker:
+    """A constant with a name."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def withdraw(self, task: Task) -> bool:
+        """As a `Wait`: it was decided already, or may not be interrupted."""
+        return False
+
+
+PARKED: Final = Marker("PARKED")
+SHIELDED: Final = Marker("SHIELDED")
+GRANTED: Final = Marker("GRANTED")
+
+
+class Wait(Protocol):
+    """What a parked task waits for: the one who can take it back, and the words for it."""
+
+    @property
+    def reason(self) -> str:
+        """What is waited for, in words: ``"Semaphore.acquire"``."""
+
+    def withdraw(self, task: Task) -> bool:
+        """Take the task back, because it was cancelled: True if it will not be unparked any more.
+
+        Called by the owner of the task. False means that the wait was decided already, or may not be interrupted.
+        """
+
+
+@types.coroutine
+def checkpoint() -> Generator[None, None, None]:
+    """Let others run, and raise a cancellation that is pending or comes meanwhile.
+
+    Raises:
+        Cancelled: the surrounding scope is cancelled.
+
+    Checkpoint: always, both a cancel point and a schedule point.
+    If cancelled: nothing happened.
+    """
+    yield None  # the worker, which has the task at hand, looks whether it is cancelled
+
+
+@types.coroutine
+def toll() -> Generator[None, None, Task]:
+    """The checkpoint of an operation that `charge` did not let pass; returns the running task."""
+    current_task()  # outside of a task this is the error to get
+    yield None
+    return slot.worker.task  # type: ignore[union-attr, return-value]
+
+
+@types.coroutine
+def cancel_shielded_checkpoint() -> Generator[Marker, None, None]:
+    """Let others run. Never raises a cancellation.
+
+    Checkpoint: a schedule point only.
+    If cancelled: it is raised at the next cancel point.
+    """
+    task = current_task()
+    task.wait = SHIELDED
+    yield SHIELDED
+    task.wait = None
+
+
+async def checkpoint_if_cancelled() -> None:
+    """Raise a cancellation that is pending; never lets others run.
+
+    Raises:
+        Cancelled: the surrounding scope is cancelled.
+
+    Checkpoint: a cancel point only.
+    If cancelled: nothing happened.
+    """
+    scope = current_task().scope
+    if scope.cancelled:
+        raise scope.cancellation()
+
+
+@types.coroutine
+def suspend(task: Task) -> Generator[Marker, None, Any]:
+    """Wait to be resumed. The caller has set ``task.wait``; its value is what `unpark` was given.
+
+    Raises:
+        Cancelled: the wait was withdrawn.
+    """
+    yield PARKED
+    task.wait = None
+    value = task.value
+    task.value = None
+    return value
+
+
+@types.coroutine
+def park(wait: Wait, begin: Callable[[Task], object] | None = None) -> Generator[Marker, None, Any]:
+    """Suspend the current task until `unpark` resumes it, and return the value given there.
+
+    The contract: for each park, exactly one of these happens: somebody calls ``unpark(task, value)`` once, or
+    ``wait.withdraw(task)``, called by the task's own worker when it is cancelled, returns True. Where the two may
+    come from different threads, the wait has a lock that decides.
+
+    Args:
+        wait: an object with ``withdraw(task) -> bool`` and ``reason``.
+        begin: called with the task once it may be unparked. Other threads must not learn of the task before; within
+            the strand it may also be handed out earlier.
+
+    Raises:
+        Cancelled: the surrounding scope is cancelled; `begin` was not called, or the wait was withdrawn.
+
+    Checkpoint: always a cancel point, and it waits.
+    If cancelled: either `begin` was not called, or ``withdraw`` returned True; nobody will unpark the task.
+    """
+    task = current_task()
+    if task.scope.cancelled:
+        raise task.scope.cancellation()
+    task.wait = wait
+    if begin is not None:
+        begin(task)
+    yield PARKED
+    task.wait = None
+    value = task.value
+    task.value = None
+    return value
+
+
+def unpark(task: Task, value: Any = None) -> None:
+    """Resume a parked task with a value. From any thread; exactly once per park.
+
+    Cost: O(1), no lock.
+    """
+    task.value = value
+    task.wait = GRANTED
+    worker = task.strand.worker
+    worker.ready.append(task)  # type: ignore[union-attr]  # a task that has run has an owner
+    if worker.asleep:  # type: ignore[union-attr]
+        worker.ring()  # type: ignore[union-attr]
+
+
+def resume(task: Task) -> None:
+    """Let a task run for which a wait queue has decided already, under its lock. After the lock was given back."""
+    worker = task.strand.worker
+    worker.ready.append(task)  # type: ignore[union-attr]
+    if worker.asleep:  # type: ignore[union-attr]
+        worker.ring()  # type: ignore[union-attr]

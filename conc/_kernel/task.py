@@ -1,0 +1,422 @@
+"""A task: a coroutine on its way, what it waits for, and what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
+
+import outcome
+
+from conc._kernel.asyncfn import is_coroutine, refuse_function
+from conc._kernel.cancel import CancelScope
+from conc._kernel.current import charge, slot
+from conc._kernel.suspend import GRANTED, Marker, suspend, toll, unpark
+from conc.errors import Cancelled, TaskCancelled, TaskFailed, WouldBlock
+
+if TYPE_CHECKING:
+    from conc._kernel.nursery import Nursery
+    from conc._kernel.strand import Strand
+
+T = TypeVar("T")
+
+RETURNED: Final = Marker("RETURNED")
+RAISED: Final = Marker("RAISED")
+CANCELLED: Final = Marker("CANCELLED")
+
+
+class Task(Generic[T]):
+    """A running, waiting or ended call of an async function. Made by ``nursery.start_soon``.
+
+    Only its strand's owner touches it; from elsewhere `join`, `cancel`, `outcome` and `name` may be used.
+
+    Invariant: `scope` is the innermost scope that the task is in; outside of all its own, that of its nursery.
+    Invariant: `wait` is None (running, fresh, or at a checkpoint), an object with ``withdraw`` (parked), GRANTED (to be
+    resumed), or one of RETURNED, RAISED, CANCELLED, with the result or error in `value`.
+    Invariant: a task stands in a ready queue exactly if it is neither running nor parked nor ended.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_joiners",
+        "_name",
+        "_own_scope",
+        "context",
+        "coro",
+        "id",
+        "parent_nursery",
+        "scope",
+        "send",
+        "since",
+        "strand",
+        "unstarted",
+        "value",
+        "wait",
+    )
+
+    is_task: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        coro: CoroutineType[Any, Any, T] | None,
+        context: Context,
+        nursery: Nursery | None,
+        scope: CancelScope,
+        strand: Strand,
+        number: int,
+        name: str | None,
+    ) -> None:
+        self.coro = coro
+        self.context = context
+        self.parent_nursery = nursery
+        self.scope = scope
+        self.strand = strand
+        self.id = number
+        self.wait: Any = None
+        self.value: Any = None
+        self._name = name
+        self._joiners: list[Task[Any] | RemoteJoin] | None = None
+        self._own_scope: CancelScope | None = None
+        self.unstarted: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+        if coro is not None:
+            self.send: Callable[[None], Any] = coro.send
+
+    # ---- for everybody --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name given at the start, else that of the function."""
+        if self._name is None:
+            self._name = self.coro.__qualname__ if self.coro is not None else "task"
+        return self._name
+
+    @property
+    def outcome(self) -> outcome.Outcome[T] | None:
+        """What came out of the task, for a look: an `outcome.Value`, an `outcome.Error`, or None while it runs."""
+        wait = self.wait
+        if wait is RETURNED:
+            return outcome.Value(self.value)
+        if wait is RAISED or wait is CANCELLED:
+            return outcome.Error(self.value)
+        return None
+
+    async def join(self) -> T:
+        """Wait for the task to end, and return its value. Any number of times, from any task of the runtime.
+
+        Raises:
+            TaskFailed: it ended with an error, which is the ``__cause__``.
+            TaskCancelled: it was cancelled.
+            RuntimeError: a task joins itself, which would wait for ever.
+
+        Checkpoint: always a cancel point; it waits only if the task has not ended.
+        If cancelled: only the waiting ends; the task goes on.
+        """
+        task = charge() or await toll()
+        if task is self:
+            raise RuntimeError(f"{self!r} joins itself, which could never end; join it from another task")
+        wait = self.wait
+        if wait is not RETURNED and wait is not RAISED and wait is not CANCELLED:
+            if task.strand is self.strand:
+                if self._joiners is None:
+                    self._joiners = []
+                self._joiners.append(task)
+                task.wait = self
+                await suspend(task)
+            else:
+                await RemoteJoin(self, task).wait()
+        return self.join_nowait()
+
+    def join_nowait(self) -> T:
+        """The value of a task that has ended.
+
+        Raises:
+            WouldBlock: it has not ended.
+            TaskFailed, TaskCancelled: as `join`.
+
+        Checkpoint: never.
+        """
+        wait = self.wait
+        if wait is RETURNED:
+            return self.value  # type: ignore[no-any-return]
+        if wait is RAISED:
+            raise TaskFailed(f"{self!r} failed: {self.value!r}") from self.value
+        if wait is CANCELLED:
+            raise TaskCancelled(f"{self!r} was cancelled: {self.value}") from None
+        raise WouldBlock(f"{self!r} has not ended")
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel this task alone; its nursery and its siblings go on. From any task or thread. Idempotent.
+
+        Args:
+            reason: words for people, part of the text of each `Cancelled`.
+
+        Checkpoint: never.
+        """
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"reason must be a string, not {reason!r}")
+        worker = slot.worker
+        if worker is not None and worker is self.strand.worker:
+            self._cancel(reason)
+        else:
+            self.strand.post(lambda: self._cancel(reason))
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(f"a Task is not awaited; write `await task.join()` to wait for {self!r}")
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r} #{self.id} {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """One word, or the reason of the wait: for people."""
+        wait = self.wait
+        if wait is RETURNED or wait is RAISED or wait is CANCELLED:
+            return str(wait).lower()
+        if wait is not None and wait is not GRANTED:
+            return f"waits for {wait.reason}" if hasattr(wait, "reason") else "ready"
+        worker = slot.worker
+        if worker is not None and worker.task is self:
+            return "running"
+        return "ready" if self.started else "fresh"
+
+    # ---- for its owner --------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> bool:
+        """Whether the first step has begun. Asked by the owner, or of a task that does not run."""
+        coro: Any = self.coro
+        if coro is None:
+            return self.ended
+        if hasattr(coro, "cr_frame"):
+            return coro.cr_suspended or coro.cr_running or coro.cr_frame is None
+        return coro.gi_suspended or coro.gi_running or coro.gi_frame is None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task has an outcome."""
+        wait = self.wait
+        return wait is RETURNED or wait is RAISED or wait is CANCELLED
+
+    def interrupt(self) -> None:
+        """Raise the cancellation of the innermost scope at the cancel point where the task stands, if it is at one."""
+        wait = self.wait
+        worker = self.strand.worker
+        if wait is None:
+            if worker.task is self or not self.started:  # type: ignore[union-attr]
+                return  # the next cancel point is still to come
+            self.send = self._throw  # at a checkpoint, in the ready queue
+        elif wait.withdraw(self):
+            self.wait = None
+            self.value = None
+            self.send = self._throw
+            worker.ready.append(self)  # type: ignore[union-attr]
+
+    def _throw(self, _: None) -> Any:
+        coro: Any = self.coro
+        self.send = coro.send
+        return coro.throw(self.scope.cancellation())
+
+    def expire(self) -> None:
+        """The deadline of a sleep has come: called by the timers of the owner."""
+        self.value = None
+        self.wait = GRANTED
+        self.strand.worker.inbox.append(self)  # type: ignore[union-attr]
+
+    def _cancel(self, reason: str | None) -> None:
+        """Slip a scope of the task's own below all that it has entered, and cancel that."""
+        if self.ended:
+            return
+        if self._own_scope is None:
+            self._own_scope = own = CancelScope()
+            base = self.base_scope
+            own._task = self
+            own._parent = base
+            own.cancelled = base is not None and base.cancelled
+            scope = self.scope
+            if scope is base:
+                self.scope = own
+            else:
+                while scope._parent is not base:
+                    scope = scope._parent  # type: ignore[assignment]
+                scope._parent = own
+        self._own_scope._cancel("task", reason)
+
+    @property
+    def base_scope(self) -> CancelScope:
+        """The scope around the whole task: that of its nursery, or the root of its strand."""
+        nursery = self.parent_nursery
+        return self.strand.scope if nursery is None or nursery.parallel else nursery.cancel_scope
+
+    def look_from_outside(self) -> None:
+        """The scope around a parallel child has changed: look again. A message to the child's strand."""
+        if not self.ended:
+            self.base_scope._look_again()
+
+    def begin(self) -> None:
+        """Create the coroutine of a child that was started from elsewhere. By the owner, before the first step."""
+        async_fn, args = self.unstarted
+        self.unstarted = None
+        self.coro = self.context.run(call_async, async_fn, args)
+        self.send = self.coro.send
+
+    def move(self, nursery: Nursery) -> None:
+        """Belong to another nursery of the strand from now on, and to its scopes."""
+        base = self.base_scope
+        self.parent_nursery = nursery
+        target = nursery.cancel_scope
+        outermost = self.scope
+        if outermost is base:
+            self.scope = target
+            if target.cancelled and self.strand.worker.task is not self:  # type: ignore[union-attr]
+                self.interrupt()
+            return
+        while outermost._parent is not base:
+            outermost = outermost._parent  # type: ignore[assignment]
+        outermost._parent = target
+        outermost._look_again()
+
+    def leave(self, result: Any, error: BaseException | None) -> BaseException | None:
+        """Write the outcome, and drop what is not needed any more. Returns the error that the nursery has to know."""
+        self.coro = None
+        self.context = None  # type: ignore[assignment]
+        self.send = None  # type: ignore[assignment]
+        base = self.base_scope
+        if self.scope is not base:
+            error = self._leave_scopes(base, error)
+        if error is None:
+            self.value = result
+            self.wait = RETURNED
+        elif not isinstance(error, Cancelled):
+            self.value = error
+            self.wait = RAISED
+        elif base.cancelled:
+            self.value = error
+            self.wait = CANCELLED
+        elif self._own_scope is not None and self._own_scope.cancelled:
+            self.value = error
+            self.wait = CANCELLED
+            return None  # the task alone was cancelled, and that is what it came to
+        else:
+            stray = RuntimeError(f"{self!r} raised a Cancelled although no scope around it is cancelled; let it pass "
+                                 "when it is raised, and do not raise it again later")  # fmt: skip
+            stray.__cause__ = error
+            self.value = error = stray
+            self.wait = RAISED
+        return error
+
+    def _leave_scopes(self, base: CancelScope, error: BaseException | None) -> BaseException | None:
+        """Leave the task's own scope; any other still entered is a mistake."""
+        forgotten = 0
+        scope: CancelScope | None = self.scope
+        while scope is not None and scope is not base:
+            forgotten += scope is not self._own_scope
+            scope._left = True
+            scope._disarm()
+            scope = scope._parent
+        self.scope = base
+        if forgotten and error is None:
+            return RuntimeError(f"{self!r} ended inside {forgotten} cancel scope(s) or nurseries that were never left; "
+                                "use them in `with` blocks")  # fmt: skip
+        return error
+
+    def tell_joiners(self) -> None:
+        """Resume who waits in `join`. After the nursery knows, so that an error is reported once."""
+        joiners = self._joiners
+        if joiners is not None:
+            self._joiners = None
+            for joiner in joiners:
+                if isinstance(joiner, RemoteJoin):
+                    joiner.tell()
+                else:
+                    unpark(joiner)
+
+    # ---- as what other tasks wait for -----------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str:
+        """What a task waits for that joins this one."""
+        return f"join of {self.name!r} #{self.id}"
+
+    def withdraw(self, joiner: Task[Any]) -> bool:
+        """Take a joiner of the same strand back."""
+        assert self._joiners is not None, "a joiner waits for a task that has told its joiners"
+        self._joiners.remove(joiner)
+        return True
+
+
+def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> CoroutineType[Any, Any, Any]:
+    """A coroutine that is, or raises, what ``async_fn(*args)`` gives."""
+    try:
+        coro = async_fn(*args)
+        if is_coroutine(coro):
+            return coro  # type: ignore[no-any-return]
+        refuse_function(async_fn, coro)
+    except BaseException as error:
+        return _raise(error)
+
+
+async def _raise(error: BaseException) -> NoReturn:
+    try:
+        raise error
+    finally:
+        del error  # its traceback holds this frame
+
+
+class RemoteJoin:
+    """The wait of a task of one strand for the end of a task of another: whoever takes the claim decides."""
+
+    __slots__ = ("_claim", "_joined", "_task")
+
+    def __init__(self, joined: Task[Any], task: Task[Any]) -> None:
+        self._joined = joined
+        self._task = task
+        self._claim = [None]  # popped once, which is atomic
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        return self._joined.reason
+
+    async def wait(self) -> None:
+        """Ask the owner of the task, and wait for the answer."""
+        self._task.wait = self
+        self._joined.strand.post(self._arrive)
+        await suspend(self._task)
+
+    def _arrive(self) -> None:
+        joined = self._joined
+        nursery = joined.parent_nursery
+        if joined.ended:
+            if nursery is not None and nursery.parallel:
+                nursery.strand.post(self.tell)  # behind the message of the end, which may cancel the nursery
+            else:
+                self.tell()
+        elif self._claim:
+            if joined._joiners is None:
+                joined._joiners = []
+            joined._joiners.append(self)
+
+    def tell(self) -> None:
+        """The task has ended."""
+        if self._decide():
+            unpark(self._task)
+
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The waiting task was cancelled."""
+        if not self._decide():
+            return False
+        self._joined.strand.post(self._forget)
+        return True
+
+    def _forget(self) -> None:
+        joiners = self._joined._joiners
+        if joiners is not None and self in joiners:
+            joiners.remove(self)
+
+    def _decide(self) -> bool:
+        try:
+            self._claim.pop()
+        except IndexError:
+            return False
+        return True

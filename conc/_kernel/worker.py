@@ -1,0 +1,361 @@
+"""A worker: one thread with its own ready queue, inbox, timers and poller. The loop is here.
+
+One turn: run what came due (the inbox) and what is ready, at most `STEPS` steps or `BUDGET` operations; then start an
+unstarted strand, set the deadlines of scopes that outlived their step, fire the timers that are due, and look at the
+descriptors: without waiting while there is work, else asleep until the next timer, event or message.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import sniffio
+
+from conc._kernel.asyncgens import Generators
+from conc._kernel.cancel import CancelScope
+from conc._kernel.current import slot
+from conc._kernel.descriptors import Descriptors
+from conc._kernel.observe import Seam, Watchers
+from conc._kernel.strand import Strand
+from conc._kernel.suspend import PARKED, SHIELDED
+from conc._kernel.task import Task
+from conc._kernel.timers import TimerQueue
+from conc._os.bell import Bell, SocketBell
+from conc._os.poller import READ
+from conc._os.threads import current_ident
+from conc._os.sync import Deque, is_empty
+
+if TYPE_CHECKING:
+    from conc._kernel.crew import Crew
+    from conc._os.poller import Events, Poller
+
+STEPS = 61  # of others, at most, before whatever is due is looked at (Tokio's number)
+DUE_STEPS = 40  # of these for the inbox while tasks are ready, so that neither can keep the other out
+BUDGET = 400  # operations that need not wait: about 250 microseconds' worth, then the turn ends
+RESERVE = 150  # a step that begins has at least this many left
+
+
+class Worker:
+    """The owner of some strands, and the thread they live on.
+
+    Any thread may append to `ready` and `inbox`, and only the owner pops; both are looked at again after `asleep` was
+    announced. All else is touched by the owner alone, except `fresh`, from which other workers take.
+
+    Invariant: `asleep` is True only from before the last look at the queues until the poller returned.
+    Invariant: `task` is what runs on this thread at the moment: a task, a strand that reads its mail, or None.
+    """
+
+    def __init__(self, crew: Crew, index: int, workers: int, poller: Poller) -> None:
+        self.crew = crew
+        self.index = index
+        self.ready: Deque[Task[Any]] = Deque()
+        self.inbox: Deque[Task[Any] | Strand] = Deque()
+        self.fresh: Deque[Strand] = Deque()
+        self.unarmed: list[CancelScope] = []
+        self.timers = TimerQueue()
+        self.poller = poller
+        self.descriptors = Descriptors(self, poller)
+        self.generators = Generators(self)
+        self.numbers = count(index, workers)
+        self.now: Callable[[], float] = crew.clock.now
+        self.time = self.now()
+        self.deadline = math.inf
+        self.asleep = False
+        self.running = True
+        self.closed = False
+        self.task: Task[Any] | Strand | None = None
+        self.budget = BUDGET
+        self.strands = 0
+        self.steps_left = STEPS
+        self.seam: Seam | None = None
+        self.watched: Watchers | None = None
+        self._patience = math.inf if workers == 1 else 1.0
+        self._bell = Bell(poller)
+        self._signal_bell: SocketBell | None = None
+        poller.register(self._bell.fileno())
+        self._ring = self._bell.ring
+
+    # ---- from any thread ------------------------------------------------------------------------------------------
+
+    def deliver(self, strand: Strand) -> None:
+        """`strand`, which this worker owns, has mail. From any thread, a signal handler or a finaliser."""
+        self.inbox.append(strand)
+        if self.asleep:
+            self.ring()
+        if self.closed:
+            strand.refuse()
+
+    def ring(self) -> None:
+        """Wake the worker from its sleep."""
+        self.asleep = False  # first, so that of many messages only the first pays for the bell
+        self._ring()
+
+    # ---- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run turns until somebody sets `running` to False."""
+        while self.running:
+            self.turn()
+
+    def turn(self, steps: int = STEPS) -> None:
+        """Run at most `steps` steps, and if these complete a turn, look at what is due."""
+        left = self.steps_left
+        if steps < left:
+            left = steps
+        self.budget = BUDGET
+        used = 0
+        inbox, ready = self.inbox, self.ready
+        if inbox:
+            used = self._run(inbox, min(len(inbox), DUE_STEPS, left) if ready else min(len(inbox), left))
+        if ready and used < left and self.budget > RESERVE:
+            used += self._run(ready, left - used)
+        self.steps_left -= used
+        if self.steps_left <= 0 or self.budget <= RESERVE or not (ready or inbox):
+            self.steps_left = STEPS
+            self.look()
+
+    def _run(self, queue: Deque[Any], steps: int) -> int:
+        """Step up to `steps` of what stands in `queue`: returns how many. The hot loop."""
+        take = queue.popleft if self.seam is None else self.seam.taker(queue)
+        again = self.ready.append
+        now = self.time
+        done = 0
+        try:
+            while done < steps and queue:
+                task = take()
+                self.task = task
+                done += 1
+                try:
+                    yielded = task.context.run(task.send, None)
+                except StopIteration as stop:
+                    self._finish(task, stop.value, None)
+                except BaseException as error:
+                    if not task.is_task:
+                        raise
+                    self._finish(task, None, error)
+                    del error
+                else:
+                    if yielded is None:
+                        if task.scope.cancelled:
+                            task.send = task._throw
+                        again(task)
+                    elif yielded is PARKED:
+                        if task.is_task:
+                            task.since = now
+                    elif yielded is SHIELDED:
+                        again(task)
+                    else:
+                        self._refuse(task, yielded)
+                    if self.budget <= RESERVE:
+                        break
+        finally:
+            self.task = None
+        return done
+
+    def look(self) -> None:
+        """The end of a turn: what is due, and whether there is anything to do at all."""
+        if self.fresh:
+            self._start_one()
+        if self.unarmed:
+            unarmed = self.unarmed
+            self.unarmed = []
+            for scope in unarmed:
+                scope.arm()
+        if self.ready or self.inbox:
+            if self.descriptors:
+                self.descriptors.notify(self.poller.poll(0))
+        else:
+            self._rest()
+        self.time = now = self.now()
+        if now >= self.timers.earliest:
+            for timer in self.timers.due(now):
+                timer.expire()
+
+    def _rest(self) -> None:
+        """Nothing is ready: take unstarted strands from others, or sleep."""
+        crew = self.crew
+        several = len(crew.workers) > 1
+        if several and crew.search(self):
+            return
+        self.deadline = deadline = self.timers.next_deadline()
+        self.asleep = True
+        # Announced; now look once more. Who appends from here on sees that we sleep, and rings.
+        if is_empty(self.ready) and is_empty(self.inbox) and self.running:
+            events = self._sleep(crew.clock.idle(deadline))
+            self.asleep = False
+            if events:
+                self.descriptors.notify(events)
+        self.asleep = False
+        if several:
+            crew.no_longer_idle(self)
+
+    def _sleep(self, wait: float | None) -> Events:
+        """Poll for `wait` seconds at most; None means that nothing of this worker's own will come with time."""
+        poller = self.poller
+        if poller.arm is not None:
+            poller.arm(self._bell.fileno(), READ)
+            if self._signal_bell is not None:
+                poller.arm(self._signal_bell.fileno(), READ)
+        if wait is not None:
+            events = poller.poll(min(wait, self._patience))
+        else:
+            events = poller.poll(0)
+            if not events and self.asleep and not self.crew.all_asleep(self):
+                events = poller.poll(None if self._patience == math.inf else self._patience)
+        self._bell.quiet()
+        if self._signal_bell is not None:
+            self._signal_bell.quiet()
+        return events
+
+    def watch_bell(self, bell: SocketBell | None) -> None:
+        """Let signals wake this worker through `bell`; None ends that."""
+        if self._signal_bell is not None:
+            self.poller.unregister(self._signal_bell.fileno())
+        self._signal_bell = bell
+        if bell is not None:
+            self.poller.register(bell.fileno())
+
+    # ---- beginning and ending ---------------------------------------------------------------------------------------
+
+    def spread(self, strand: Strand) -> None:
+        """A new strand, which any worker may take."""
+        self.fresh.append(strand)
+        if len(self.crew.workers) > 1:
+            self.crew.rouse()
+
+    def _start_one(self) -> None:
+        """Start one unstarted strand; the others stay for whoever is idle."""
+        try:
+            strand = self.fresh.popleft()
+        except IndexError:
+            return  # another worker was faster
+        strand.worker = self  # published first, then the mail is looked into: see Strand
+        self.strands += 1
+        task = strand.root
+        assert task is not None, "a strand without a root"
+        self.task = strand
+        try:
+            strand.scope.cancelled = strand.scope._parent.cancelled  # type: ignore[union-attr]
+            task.scope = strand.scope
+            strand.send(None)
+            task.begin()
+        finally:
+            self.task = None
+        self.inbox.append(task)
+        if self.watched:
+            self.watched.task_spawned(task)
+
+    def adopt_main(self, task: Task[Any]) -> None:
+        """Let the main task run, on this worker."""
+        self.strands += 1
+        task.begin()
+        self.ready.append(task)
+
+    def _finish(self, task: Task[Any], result: Any, error: BaseException | None) -> None:
+        """A task has ended: write its outcome, tell its nursery, then its joiners."""
+        error = task.leave(result, error)
+        nursery = task.parent_nursery
+        if self.watched:
+            self.watched.task_exited(task)
+        if nursery is None:
+            self.generators.closed(task, error)
+        elif nursery.parallel:
+            self.strands -= 1
+            # Posted last: once the message is under way, the parent's strand may go on, on its own thread.
+            nursery.strand.post(EndOfStrand(task, error))
+        else:
+            nursery.child_ended(task, error)
+            if task._joiners is not None:
+                task.tell_joiners()
+
+    def _refuse(self, task: Task[Any], yielded: object) -> None:
+        """A foreign awaitable yielded something: raise that in the task that awaits it."""
+        kind = type(yielded)
+        hint = ""
+        if kind.__module__.split(".")[0] in ("asyncio", "_asyncio"):
+            hint = "; asyncio's futures and functions need asyncio's event loop"
+        elif kind.__module__.split(".")[0] == "trio":
+            hint = "; trio's functions need trio.run"
+        error = TypeError(f"{task!r} awaited something that is not of conc: it yielded {yielded!r}{hint}")
+        coro = task.coro
+
+        def throw(_: None) -> Any:
+            task.send = coro.send  # type: ignore[union-attr]
+            return coro.throw(error)  # type: ignore[union-attr]
+
+        task.send = throw
+        self.ready.append(task)
+
+    # ---- the thread -----------------------------------------------------------------------------------------------
+
+    def enter_thread(self) -> Callable[[], None]:
+        """Make this thread the worker's; returns what undoes it."""
+        if slot.worker is not None:
+            raise RuntimeError(
+                "conc.run was called inside a running conc program, on the same thread; await the function instead, "
+                "or use conc.to_thread for a separate runtime"
+            )
+        before = sniffio.thread_local.name
+        hooks = sys.get_asyncgen_hooks()
+        slot.worker = self
+        sniffio.thread_local.name = "conc"
+        sys.set_asyncgen_hooks(self.generators.first_iteration, self.generators.finalize)
+
+        def leave() -> None:
+            sys.set_asyncgen_hooks(*hooks)
+            sniffio.thread_local.name = before
+            slot.worker = None
+
+        return leave
+
+    def thread_main(self) -> None:
+        """What the thread of each worker but the first runs."""
+        leave = self.enter_thread()
+        crew = self.crew
+        ident = current_ident()
+        crew.threads.add(ident)
+        try:
+            self.run()
+            self.wind_down(5.0)
+        finally:
+            leave()
+            self.close()
+            crew.threads.discard(ident)
+
+    def wind_down(self, seconds: float) -> None:
+        """The run is over: close the async generators that are left."""
+        self.generators.close_all()
+        limit = self.now() + seconds
+        while self.generators.closing and self.now() < limit:
+            self.turn()
+
+    def close(self) -> None:
+        """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""
+        self.closed = True
+        while True:
+            try:
+                entry = self.inbox.popleft()
+            except IndexError:
+                break
+            if isinstance(entry, Strand):
+                entry.refuse()
+        self.poller.close()
+
+
+class EndOfStrand:
+    """The message that a parallel child has ended: the last one that it posts."""
+
+    __slots__ = ("_error", "_task")
+
+    def __init__(self, task: Task[Any], error: BaseException | None) -> None:
+        self._task = task
+        self._error = error
+
+    def __call__(self) -> None:
+        task = self._task
+        task.parent_nursery.child_ended(task, self._error)  # type: ignore[union-attr]
+        task.tell_joiners()

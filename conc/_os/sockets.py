@@ -1,0 +1,73 @@
+"""Sockets that never wait, name look-ups that do, and addresses that need no look-up."""
+
+from __future__ import annotations
+
+import socket
+
+AddressInfo = tuple[
+    socket.AddressFamily,
+    socket.SocketKind,
+    int,
+    str,
+    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
+]
+"""Family, type, protocol, canonical name, address."""
+
+
+def create(family: int, type: int, proto: int = 0) -> socket.socket:
+    """A new socket that does not block.
+
+    Raises:
+        OSError: the system has none to give (EMFILE), or not of this kind.
+    """
+    sock = socket.socket(family, type, proto)
+    sock.setblocking(False)
+    return sock
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected stream sockets that do not block."""
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+    return left, right
+
+
+def resolve(
+    host: str | None,
+    port: int | str | None,
+    *,
+    family: int = 0,
+    type: int = 0,
+    proto: int = 0,
+    flags: int = 0,
+) -> list[AddressInfo]:
+    """Look a name up with `socket.getaddrinfo`. Blocks, perhaps for many seconds, unless the host is a `literal`.
+
+    Raises:
+        socket.gaierror: there is no such name, or nobody to ask; an OSError.
+        UnicodeError: the name cannot be encoded, for instance because a label has more than 63 characters.
+    """
+    return list(socket.getaddrinfo(host, port, family, type, proto, flags))
+
+
+def literal(host: str) -> socket.AddressFamily | None:
+    """The family of an address written out (``"127.0.0.1"``, ``"::1"``, ``"fe80::1%lo"``), None for a name.
+
+    Literals are resolved without a name service, so without a thread. What only looks like one (``"127.1"``) counts as
+    a name; the look-up knows what to do.
+    """
+    if _parses(socket.AF_INET, host):
+        return socket.AF_INET
+    address, percent, scope = host.partition("%")
+    if bool(percent) == bool(scope) and _parses(socket.AF_INET6, address):
+        return socket.AF_INET6
+    return None
+
+
+def _parses(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        socket.inet_pton(family, address)
+    except (OSError, ValueError):  # ValueError: a zero byte, or a lone surrogate
+        return False
+    return True

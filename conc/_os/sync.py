@@ -1,0 +1,42 @@
+"""The locks and queues that the runtime itself is made of, named in one place.
+
+Plain aliases, so they cost nothing; and a test that explores interleavings replaces them here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from typing import Any
+
+from conc._os.threads import gil_enabled
+
+Lock = threading.Lock
+Deque = collections.deque
+local = threading.local
+
+
+def is_empty_by_looking(deque: collections.deque[Any]) -> bool:
+    """Whether a deque is empty, on a build with the GIL."""
+    return not deque
+
+
+def is_empty_by_taking(deque: collections.deque[Any]) -> bool:
+    """Whether a deque is empty, on any build: try to take the first item, and put it back."""
+    try:
+        item = deque.popleft()
+    except IndexError:
+        return True
+    deque.appendleft(item)
+    return False
+
+
+# Who goes to sleep announces it and then looks whether there is work; who adds work puts it there and then reads the
+# announcement. At least one of the two sees the other, provided that neither looks before what it said can be seen.
+# Under the GIL that is so. Without it the truth value of a deque is a bare load of its length, which a processor may
+# carry out while the announcement is still on its way to the others: both miss, and the thread sleeps beside work.
+# `popleft` and `append` lock the deque, both sides do, and a lock keeps that order.
+#
+# To be called by the one consumer of a deque: between taking and putting back, another would find it empty, or be given
+# the second item first.
+is_empty = is_empty_by_looking if gil_enabled() else is_empty_by_taking

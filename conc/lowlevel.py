@@ -1,0 +1,34 @@
+"""For those who build on the kernel: parking, descriptors, the clock and poller protocols, instruments, the task tree."""
+
+from conc._kernel.asyncgens import drives_generators
+from conc._kernel.current import current_task
+from conc._kernel.descriptors import notify_closing, wait_readable, wait_writable
+from conc._kernel.observe import Instrument, Policy
+from conc._kernel.runtime import current_runtime
+from conc._kernel.suspend import Wait, cancel_shielded_checkpoint, checkpoint_if_cancelled, park, unpark
+from conc._kernel.task import Task
+from conc._kernel.tree import Frame, TaskNode
+from conc._os.clock import Clock, MonotonicClock
+from conc._os.poller import Poller
+
+__all__ = [
+    "Clock",
+    "Frame",
+    "Instrument",
+    "MonotonicClock",
+    "Policy",
+    "Poller",
+    "Task",
+    "TaskNode",
+    "Wait",
+    "cancel_shielded_checkpoint",
+    "checkpoint_if_cancelled",
+    "current_runtime",
+    "current_task",
+    "drives_generators",
+    "notify_closing",
+    "park",
+    "unpark",
+    "wait_readable",
+    "wait_writable",
+]

@@ -1,0 +1,214 @@
+"""A number of permits, and the line of tasks that wait for some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conc._kernel.current import charge
+from conc._kernel.suspend import resume, suspend, toll
+from conc._kernel.waitqueue import WaitQueue
+from conc.errors import ClosedResource, WouldBlock
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
+
+
+class Semaphore:
+    """`value` permits to hand out: ``async with semaphore:`` holds one, ``async with semaphore.permits(3):`` three.
+
+    May be used from any strand; `acquire_nowait`, `release`, `forget` and `close` from any thread.
+
+    Args:
+        value: how many permits there are at first, at least 0.
+        max_value: how many there may ever be at a time; more is an error of whoever releases. None: no limit.
+
+    Raises:
+        ValueError, TypeError: a bad argument, which is named.
+
+    Invariant: `_free` >= 0, and nobody waits whom the free permits would suffice and who is first in line.
+    Order: first come, first served; a newcomer never overtakes the line, nor a small request a large one.
+    """
+
+    __slots__ = ("_closed", "_free", "_max", "_waiters")
+
+    def __init__(self, value: int, *, max_value: int | None = None) -> None:
+        check_count(value, "value", 0)
+        if max_value is not None:
+            check_count(max_value, "max_value", 1)
+            if value > max_value:
+                raise ValueError(f"value must be at most max_value ({max_value}), not {value}")
+        self._free = value
+        self._max = max_value
+        self._closed = False
+        self._waiters = WaitQueue("Semaphore.acquire", self._serve)
+
+    @property
+    def value(self) -> int:
+        """How many permits are free at the moment."""
+        return self._free
+
+    @property
+    def max_value(self) -> int | None:
+        """How many there may be at a time; None for no limit."""
+        return self._max
+
+    def acquire_nowait(self, n: int = 1) -> None:
+        """Take `n` permits if they are free and nobody waits. From any thread.
+
+        Raises:
+            WouldBlock: they are not free, or others wait for theirs.
+            ClosedResource: the semaphore is closed.
+
+        Checkpoint: never.
+        """
+        if n != 1:
+            check_count(n, "n", 1)
+            self._check_reachable(n)
+        waiters = self._waiters
+        waiters.lock.acquire()
+        taken = not self._closed and self._free >= n and not waiters
+        if taken:
+            self._free -= n
+        waiters.lock.release()
+        if not taken:
+            if self._closed:
+                raise ClosedResource(f"{self!r} is closed")
+            raise WouldBlock(f"{n} permit(s) wanted from {self!r}")
+
+    async def acquire(self, n: int = 1) -> None:
+        """Take `n` permits, waiting in line for them.
+
+        Args:
+            n: how many, at least 1. It takes none until it takes all.
+
+        Raises:
+            ClosedResource: the semaphore is closed, or was closed meanwhile.
+            ValueError: `n` is less than 1, or more than `max_value`.
+
+        Checkpoint: always a cancel point; it waits only if the permits are not free.
+        If cancelled: no permit is held and the place in line is given up; those behind are served if they can be.
+        """
+        if n != 1:
+            check_count(n, "n", 1)
+            self._check_reachable(n)
+        task = charge() or await toll()
+        waiters = self._waiters
+        waiters.lock.acquire()
+        if self._closed:
+            waiters.lock.release()
+            raise ClosedResource(f"{self!r} is closed")
+        if self._free >= n and not waiters:
+            self._free -= n
+            waiters.lock.release()
+            return
+        waiters.enlist(task, n)
+        waiters.lock.release()
+        if not await suspend(task):  # release() wakes us with the permits already ours
+            raise ClosedResource(f"{self!r} was closed")
+
+    def release(self, n: int = 1) -> None:
+        """Give `n` permits back, to the first in line if anyone waits. From any thread.
+
+        Raises:
+            ValueError: there would be more than `max_value`; or `n` is less than 1.
+
+        Checkpoint: never.
+        Cost: O(1) for each task that is served.
+        """
+        if n != 1:
+            check_count(n, "n", 1)
+        waiters = self._waiters
+        waiters.lock.acquire()
+        if self._max is not None and self._free + n > self._max:
+            waiters.lock.release()
+            raise ValueError(f"{n} permit(s) released into {self!r}: more than were taken")
+        self._free += n
+        # Handed over, not put back for all: a free permit could go to a newcomer before the woken task runs.
+        served = self._serve() if waiters else ()
+        waiters.lock.release()
+        for task in served:
+            resume(task)
+
+    def forget(self, n: int) -> int:
+        """Destroy up to `n` free permits; returns how many. From any thread. Checkpoint: never."""
+        check_count(n, "n", 0)
+        waiters = self._waiters
+        waiters.lock.acquire()
+        gone = min(n, self._free)
+        self._free -= gone
+        waiters.lock.release()
+        return gone
+
+    def close(self) -> None:
+        """Let everybody who waits or comes later fail with ClosedResource. Permits may still be released. Idempotent.
+
+        From any thread. Checkpoint: never.
+        """
+        waiters = self._waiters
+        waiters.lock.acquire()
+        self._closed = True
+        refused = waiters.grant_all(False)
+        waiters.lock.release()
+        for task in refused:
+            resume(task)
+
+    def permits(self, n: int) -> Permits:
+        """``async with semaphore.permits(n):`` holds `n` permits inside the block."""
+        check_count(n, "n", 1)
+        self._check_reachable(n)
+        return Permits(self, n)
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.release()
+
+    def _serve(self) -> list[Task[Any]]:
+        """Grant to the first in line as long as the free permits suffice. Under the lock."""
+        waiters = self._waiters
+        served = []
+        while (head := waiters.head()) is not None and head.value <= self._free:
+            self._free -= head.value
+            waiters.grant(True)
+            served.append(head)
+        return served
+
+    def _check_reachable(self, n: int) -> None:
+        if self._max is not None and n > self._max:
+            raise ValueError(f"n must be at most max_value ({self._max}), not {n}: this could never succeed")
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self._closed else ""
+        return f"<Semaphore {self._free} free, {len(self._waiters)} waiting{closed}>"
+
+    def _check(self) -> None:
+        self._waiters._check()
+        assert self._free >= 0, "less than no permit"
+        head = self._waiters.head()
+        assert head is None or head.value > self._free, "the first in line waits beside enough permits"
+        assert not (self._closed and len(self._waiters)), "somebody waits for a closed semaphore"
+
+
+class Permits:
+    """The block that holds some permits of a semaphore."""
+
+    __slots__ = ("_n", "_semaphore")
+
+    def __init__(self, semaphore: Semaphore, n: int) -> None:
+        self._semaphore = semaphore
+        self._n = n
+
+    async def __aenter__(self) -> None:
+        await self._semaphore.acquire(self._n)
+
+    async def __aexit__(self, *error: object) -> None:
+        self._semaphore.release(self._n)
+
+
+def check_count(value: int, name: str, least: int) -> None:
+    """Raise an error that names the argument unless `value` is a whole number, at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")

@@ -1,0 +1,17 @@
+"""Sleeping, deadlines and timeouts, on the clock of the runtime."""
+
+from conc._kernel.runtime import current_effective_deadline, current_time
+from conc.time.sleeping import sleep, sleep_forever, sleep_until
+from conc.time.timeouts import fail_after, fail_at, move_on_after, move_on_at
+
+__all__ = [
+    "current_effective_deadline",
+    "current_time",
+    "fail_after",
+    "fail_at",
+    "move_on_after",
+    "move_on_at",
+    "sleep",
+    "sleep_forever",
+    "sleep_until",
+]

@@ -1,0 +1,1 @@
+"""The tests of conc and conc_testing; the folders mirror the packages."""

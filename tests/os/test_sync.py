@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from conc._os.sync import Deque, is_empty, is_empty_by_looking, is_empty_by_taking
+from conc._os.threads import gil_enabled
+
+
+@pytest.mark.parametrize("is_empty", [is_empty, is_empty_by_looking, is_empty_by_taking])
+def test_a_deque_is_empty_when_nothing_is_in_it(is_empty: Callable[[deque[int]], bool]) -> None:
+    items: Deque[int] = Deque()
+    assert is_empty(items)
+
+    items.append(1)
+    assert not is_empty(items)
+
+    items.pop()
+    assert is_empty(items)
+
+
+@pytest.mark.parametrize("is_empty", [is_empty_by_looking, is_empty_by_taking])
+def test_the_question_leaves_the_items_as_they_were(is_empty: Callable[[deque[int]], bool]) -> None:
+    items = deque([1, 2, 3])
+
+    is_empty(items)
+
+    assert list(items) == [1, 2, 3]
+
+
+def test_a_build_without_the_lock_for_all_asks_by_taking() -> None:
+    assert is_empty is (is_empty_by_looking if gil_enabled() else is_empty_by_taking)

@@ -1,0 +1,187 @@
+"""Every public name has one home, a docstring and annotations; and each rule finds who breaks it."""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from tests.repo.public_names import (
+    PublicName,
+    annotation_violations,
+    docstring_violations,
+    exported_names,
+    facade_violations,
+    home_violations,
+    public_names,
+)
+from tests.repo.sources import Source, assert_holds, planted, read_folder
+
+Rule = Callable[[Iterable[PublicName]], Iterator[str]]
+PACKAGES = ("conc", "conc_testing")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("rule", [home_violations, docstring_violations, annotation_violations])
+def test_every_public_name_keeps_the_rule(package: str, rule: Rule) -> None:
+    names = list(public_names(read_folder(package)))
+
+    assert names, f"{package} has no public name"
+    assert_holds(rule(names))
+
+
+def test_the_facade_of_conc_defines_nothing() -> None:
+    assert_holds(facade_violations(_module("conc", "conc")))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_listed_name_can_be_imported(package: str) -> None:
+    listed = {source.module: exported_names(source) for source in read_folder(package)}
+
+    assert listed[package], f"{package} lists no names in __all__"
+    for module, names in listed.items():
+        for name in names or ():
+            assert hasattr(importlib.import_module(module), name), f"{module} lists {name} and has none"
+
+
+def _module(folder: str, module: str) -> Source:
+    return next(source for source in read_folder(folder) if source.module == module)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('from conc.a import f\n__all__ = ["f"]\nx = 1', "may only import and list names"),
+        ('from conc.a import f\n__all__ = ["f"]\ndef g(): ...', "may only import and list names"),
+        ("from conc.a import f\n__all__ = []", "imports f and does not list it"),
+        ('__all__ = ["f"]', "lists f in __all__ and does not import it"),
+    ],
+)
+def test_a_facade_that_does_more_than_list_is_named(text: str, named: str) -> None:
+    (message,) = facade_violations(planted("conc.__init__", text))
+
+    assert named in message
+
+
+def test_a_facade_that_only_lists_is_no_violation() -> None:
+    text = '"""Chapters."""\nfrom conc.a import f, g as h\n__all__ = ["f", "h"]'
+
+    assert list(facade_violations(planted("conc.__init__", text))) == []
+
+
+EVENT = 'class Event:\n    """A flag."""'
+
+
+def test_a_package_and_the_facade_may_both_list_a_name() -> None:
+    names = public_names(
+        [
+            planted("conc.__init__", 'from conc.sync import Event\n__all__ = ["Event"]'),
+            planted("conc.sync.__init__", 'from conc.sync.event import Event\n__all__ = ["Event"]'),
+            planted("conc.sync.event", EVENT),
+        ]
+    )
+
+    (public,) = names
+    assert [exporter.module for exporter in public.exporters] == ["conc", "conc.sync"]
+    assert list(home_violations([public])) == []
+
+
+def test_a_name_that_two_packages_list_is_named() -> None:
+    names = public_names(
+        [
+            planted("conc.net.__init__", 'from conc.sync import Event\n__all__ = ["Event"]'),
+            planted("conc.sync.__init__", 'from conc.sync.event import Event\n__all__ = ["Event"]'),
+            planted("conc.sync.event", EVENT),
+        ]
+    )
+
+    stranger, two_homes = home_violations(names)
+
+    assert "exported by conc.net too" in stranger
+    assert "2 homes (conc.net, conc.sync)" in two_homes
+
+
+def test_a_kernel_name_may_have_its_home_in_lowlevel_alone() -> None:
+    names = public_names(
+        [
+            planted("conc.lowlevel", 'from conc._kernel.suspend import park\n__all__ = ["park"]'),
+            planted("conc._kernel.suspend", 'async def park():\n    """Wait."""'),
+        ]
+    )
+
+    (public,) = names
+    assert public.source.module == "conc._kernel.suspend"
+    assert list(home_violations([public])) == []
+
+
+def test_a_package_speaks_for_its_modules() -> None:
+    names = public_names(
+        [
+            planted("conc_testing.__init__", 'from conc_testing.clock import VirtualClock\n__all__ = ["VirtualClock"]'),
+            planted("conc_testing.clock", "class VirtualClock: ...\nclass Helper: ..."),
+        ]
+    )
+
+    (public,) = names
+    assert public.name == "VirtualClock"
+    assert list(home_violations([public])) == []
+
+
+def test_a_module_that_the_facade_lists_is_no_name_of_its_own() -> None:
+    house = [planted("conc.__init__", 'from conc import sync\n__all__ = ["sync"]'), planted("conc.sync.__init__", "")]
+
+    assert list(public_names(house)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("def f(): ...", "f has no docstring"),
+        ("class C: ...", "C has no docstring"),
+        ('class C:\n    """C."""\n    def m(self): ...', "C.m has no docstring"),
+        ("LIMIT = 1", "LIMIT has no docstring"),
+        ('async def f():\n    """F.\n\n    Checkpoint: always.\n    """', "does not say `If cancelled:`"),
+        ('async def f():\n    """F. If cancelled: gone.\n\n    If cancelled: gone.\n    """', "not say `Checkpoint:`"),
+        ('class C:\n    """C."""\n    async def m(self):\n        """M.\n\n        Checkpoint: always."""', "of C.m does not"),
+    ],
+)
+def test_a_docstring_that_is_missing_or_silent_is_named(text: str, named: str) -> None:
+    (message,) = docstring_violations(public_names([planted("conc.errors", text)]))
+
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'LIMIT = 1\n"""Bytes."""',
+        "def _f(): ...",
+        'class C:\n    """C."""\n    def __enter__(self): ...\n    def _m(self): ...',
+        'class C:\n    """C."""\n    @property\n    def p(self):\n        """P."""\n    @p.setter\n    def p(self, value): ...',
+        'async def f():\n    """F.\n\n    Checkpoint: always.\n    If cancelled: nothing happened.\n    """',
+    ],
+)
+def test_a_documented_or_private_name_is_no_violation(text: str) -> None:
+    assert list(docstring_violations(public_names([planted("conc.errors", text)]))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("def f(a: int): ...", "the result of f"),
+        ("def f(a) -> None: ...", "the parameter a of f"),
+        ("def f(*, a) -> None: ...", "the parameter a of f"),
+        ("def f(*a, b: int) -> None: ...", "the parameter a of f"),
+        ("class C:\n    def __init__(self, a) -> None: ...", "the parameter a of C.__init__"),
+        ("class C:\n    @staticmethod\n    def m(a) -> None: ...", "the parameter a of C.m"),
+    ],
+)
+def test_a_missing_annotation_is_named(text: str, named: str) -> None:
+    (message,) = annotation_violations(public_names([planted("conc.errors", text)]))
+
+    assert named in message
+
+
+def test_an_annotated_signature_is_no_violation() -> None:
+    text = "class C:\n    def m(self, a: int, *b: int, c: int = 1, **d: int) -> None: ..."
+
+    assert list(annotation_violations(public_names([planted("conc.errors", text)]))) == []
