@@ -35,7 +35,7 @@ bench: $(BENCH_VENV)/.ready ## conc beside its peers: tables, JSON, and charts i
 	@$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.with-lint $(VENV)/.with-test $(VENV)/.with-demo ## ruff and mypy --strict
+lint: $(VENV)/.with-lint $(VENV)/.with-test $(VENV)/.with-demo $(VENV)/.with-docs ## ruff and mypy --strict
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
@@ -47,7 +47,7 @@ format: $(VENV)/.with-lint ## lay the code out as `make lint` wants it
 
 .PHONY: docs
 docs: $(VENV)/.with-docs ## the site, built strictly, in site/
-	@$(RUN) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 	@echo "The site is in site/index.html; to read it while writing: $(RUN) -m mkdocs serve"
 
 .PHONY: clean
@@ -58,14 +58,14 @@ clean: ## remove all that make and its tools have made
 # An extra of pyproject.toml is installed when it is first needed, and again when pyproject.toml has changed.
 $(VENV)/.with-%: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing conc with what \`$*\` needs into $(VENV)"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(RUN) -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 $(BENCH_VENV)/.ready: pyproject.toml | $(BENCH_VENV)/bin/python
 	@echo "Installing conc and its peers into $(BENCH_VENV)"
-	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BENCH_VENV)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[bench]'
 	@for peer in $(OPTIONAL_PEERS); do \
-	    $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$peer 2>/dev/null \
+	    $(BENCH_VENV)/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: $$peer 2>/dev/null \
 	        || echo "  $$peer does not install here; the benchmarks go on without it"; \
 	done
 	@touch $@

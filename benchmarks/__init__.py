@@ -1,6 +1,6 @@
 """conc beside its peers: the same work, in turn, in fresh processes, on the same machine.
 
-`python -m benchmarks` runs everything; `python -m benchmarks yield_many tcp_echo --quick --peers asyncio,trio` runs a part.
+`python -m benchmarks` runs everything; `python -m benchmarks yield_many tcp_echo --quick --peers asyncio,trio` a part.
 
 The parts, in the order in which a run meets them:
 

@@ -55,7 +55,9 @@ def main() -> int:
 def _command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="conc beside its peers")
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help="names or families; all if none is given")
-    parser.add_argument("--rounds", type=_at_least_one, default=0, help=f"default {ROUNDS}, with --quick {QUICK_ROUNDS}")
+    parser.add_argument(
+        "--rounds", type=_at_least_one, default=0, metavar="N", help=f"{ROUNDS}; --quick: {QUICK_ROUNDS}"
+    )
     parser.add_argument("--peers", default="", metavar="A,B", help="only these libraries beside conc")
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds: to see that it works")
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="where the files go")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.child import job
 from benchmarks.libraries import LIBRARIES
 from benchmarks.results import Entry, ScenarioResult
 from benchmarks.scenario import Contestant, Figures, Scenario, only_from
@@ -85,15 +86,10 @@ def _take_turn(entry: Entry, scenario: Scenario, contestant: Contestant, size: i
 
 def measure_in_a_process(scenario: Scenario, contestant: Contestant, size: int) -> tuple[Figures, bool]:
     """Start `benchmarks.child` for one measurement and wait for its figures."""
-    job = {
-        "do": "measure",
-        "scenario": scenario.name,
-        "contestant": contestant.label,
-        "library": contestant.library,
-        "size": size,
-    }
     flags = LIBRARIES[contestant.library].flags
-    with _process_group([sys.executable, *flags, "-m", "benchmarks.child", json.dumps(job)]) as process:
+    with _process_group(
+        [sys.executable, *flags, "-m", "benchmarks.child", job("measure", scenario, contestant, size)]
+    ) as process:
         try:
             output, errors = process.communicate(timeout=TIME_LIMIT_S)
         except subprocess.TimeoutExpired:

@@ -16,15 +16,17 @@ from benchmarks import peers
 class Library:
     """One library as the harness sees it.
 
-    `run(main, *args)` runs a main function to its end and returns its value. `modules` are what it imports. `needs` is what
-    a Python must be for it to install, told when it is missing. `generators` is true where tasks are plain generators.
-    `flags` are given to the Python that runs it.
+    `run(main, *args)` runs a main function to its end and returns its value. `modules` are what it imports, and
+    `network_modules` what it imports besides where servers are measured. `needs` is what a Python must be for it to
+    install, told when it is missing. `generators` is true where tasks are plain generators. `flags` are given to the
+    Python that runs it.
     """
 
     name: str
     run: Callable[..., Any]
     modules: tuple[str, ...] = ()
     distribution: str = ""
+    network_modules: tuple[str, ...] = ()
     needs: str = ""
     generators: bool = False
     flags: tuple[str, ...] = ()
@@ -93,23 +95,24 @@ def _run_native(main: Callable[..., Any], *args: Any) -> Any:
     raise RuntimeError("a C program is started by the scenario that compares with it, not run as a Python function")
 
 
-_TONIO_MODULES = ("tonio", "tonio.colored", "tonio.colored.net.socket")
+_TONIO = ("tonio", "tonio.colored")
+_TONIO_NETWORK = ("tonio.colored.net.socket",)
 _TONIO_NEEDS = "a free-threaded Python 3.14 or later"
 
 LIBRARIES = {
     library.name: library
     for library in (
-        Library("conc", _run_conc, ("conc", "conc.lowlevel", "conc.net", "conc.sync"), "conc-runtime"),
+        Library("conc", _run_conc, ("conc", "conc.lowlevel", "conc.sync"), "conc-runtime", ("conc.net",)),
         Library("asyncio", _run_asyncio),
         Library("uvloop", _run_uvloop, ("uvloop",), "uvloop"),
         Library("rloop", _run_rloop, ("rloop",), "rloop"),
         Library("zuvloop", _run_zuvloop, ("zuvloop",), "zuvloop", needs="Python 3.14 or later"),
         Library("trio", _run_trio, ("trio",), "trio"),
-        Library("anyio", _run_anyio, ("anyio", "anyio.lowlevel"), "anyio"),
+        Library("anyio", _run_anyio, ("anyio", "anyio.lowlevel"), "anyio", ("anyio.abc",)),
         # Without -O an assertion in its step looks through the results of all tasks that have ended, one by one.
         Library("tinyio", _run_tinyio, ("tinyio",), "tinyio", generators=True, flags=("-O",)),
-        Library("tonio", _run_tonio, _TONIO_MODULES, "tonio", needs=_TONIO_NEEDS),
-        Library("tonio+context", _run_tonio_with_context, _TONIO_MODULES, "tonio", needs=_TONIO_NEEDS),
+        Library("tonio", _run_tonio, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
+        Library("tonio+context", _run_tonio_with_context, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
         Library("C", _run_native),
     )
 }

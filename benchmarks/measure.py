@@ -15,9 +15,9 @@ WARM_UP_SHARE = 10
 def timed(scenario: Scenario, contestant: Contestant, library: Library, size: int) -> Figures:
     """Run `contestant.main(n)` twice in one run of its library, a tenth first, and time the second.
 
-    The clock starts and stops inside the running loop, so what it costs to start and stop one is not in it (the scenario
-    `startup` measures that). CPU time is that of the whole process, user and system, all threads. The garbage collector
-    stays as Python has it, for everybody.
+    The clock starts and stops inside the running loop, so what it costs to start and stop one is not in it (`startup`
+    measures that). CPU time is that of the whole process, user and system, all threads. The garbage collector stays as
+    Python has it, for everybody.
     """
     stopwatch = _generator_stopwatch if library.generators else _stopwatch
     wall_ns, cpu_ns = library.run(stopwatch, contestant.main, size)

@@ -9,14 +9,22 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    import anyio as anyio
-    import conc as conc
-    import rloop as rloop
-    import tinyio as tinyio
-    import tonio as tonio
-    import trio as trio
-    import uvloop as uvloop
-    import zuvloop as zuvloop
+    import anyio
+    import anyio.abc
+    import anyio.lowlevel
+    import rloop
+    import tinyio
+    import tonio
+    import tonio.colored
+    import tonio.colored.net.socket
+    import trio
+    import uvloop
+    import zuvloop
+
+    import conc
+    import conc.lowlevel
+    import conc.net
+    import conc.sync
 else:
 
     class _Unloaded:
@@ -36,6 +44,8 @@ else:
     trio = _Unloaded("trio")
     uvloop = _Unloaded("uvloop")
     zuvloop = _Unloaded("zuvloop")
+
+__all__ = ["anyio", "conc", "load", "rloop", "tinyio", "tonio", "trio", "uvloop", "zuvloop"]
 
 
 def load(modules: Iterable[str]) -> None:

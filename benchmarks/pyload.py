@@ -1,7 +1,7 @@
-"""The load generator where there is no C compiler: the same command line and report as `native/load.c`, in two processes.
+"""The load generator where there is no C compiler: command line and report of `native/load.c`, in two processes.
 
-It is slower than the C one, so requests per second and latencies say more about it than about the server; the CPU time of
-the server for each operation is still the server's.
+It is slower than the C one, so requests per second and latencies say more about it than about the server; the CPU time
+of the server for each operation is still the server's.
 """
 
 import json
@@ -70,39 +70,48 @@ class _Connection:
         return took
 
 
-def _echo(job: Job) -> list[int]:
-    latencies: list[int] = []
+class _Count:
+    """The latencies of the operations that ended in the time that counts, and what CPU time was at its beginning."""
+
+    def __init__(self, job: Job) -> None:
+        self.begin_ns = job.begin_ns
+        self.latencies: list[int] = []
+        self.cpu_at_begin_ns = 0
+
+    def add(self, latency_ns: int) -> None:
+        if time.perf_counter_ns() >= self.begin_ns:
+            self.cpu_at_begin_ns = self.cpu_at_begin_ns or time.process_time_ns()
+            self.latencies.append(latency_ns)
+
+
+def _echo(job: Job, count: _Count) -> None:
     with selectors.DefaultSelector() as selector:
         for _ in range(job.connections):
             connection = _Connection(job)
             selector.register(connection.sock, selectors.EVENT_READ, connection)
-        while (now := time.perf_counter_ns()) < job.end_ns:
+        while time.perf_counter_ns() < job.end_ns:
             for key, _events in selector.select(POLL_S):
                 took = key.data.receive()
-                if took is not None and now >= job.begin_ns:
-                    latencies.append(took)
-    return latencies
+                if took is not None:
+                    count.add(took)
 
 
-def _connect(job: Job) -> list[int]:
-    latencies: list[int] = []
+def _connect(job: Job, count: _Count) -> None:
     while (started := time.perf_counter_ns()) < job.end_ns:
         with socket.create_connection(("127.0.0.1", job.port)) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
             if sock.recv(1):
                 raise RuntimeError("a connection did not end as it should")
-        if started >= job.begin_ns:
-            latencies.append(time.perf_counter_ns() - started)
-    return latencies
+        count.add(time.perf_counter_ns() - started)
 
 
 def work(job: Job) -> tuple[list[int], int]:
-    """Do one process's share: the latencies of the operations that were counted, and the CPU time that it took."""
+    """Do one process's share: the latencies of the operations that count, and the CPU time that they took."""
     if job.core >= 0:
         os.sched_setaffinity(0, {job.core})
-    cpu = time.process_time_ns()
-    latencies = _echo(job) if job.mode == "echo" else _connect(job)
-    return latencies, time.process_time_ns() - cpu
+    count = _Count(job)
+    (_echo if job.mode == "echo" else _connect)(job, count)
+    return count.latencies, time.process_time_ns() - count.cpu_at_begin_ns
 
 
 def process_cpu_ns(pid: int) -> int:

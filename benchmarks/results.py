@@ -23,6 +23,11 @@ def spread(values: Sequence[float]) -> float:
     return (max(values) - min(values)) / abs(middle) if middle else 0.0
 
 
+def multiple(value: float | None, of: float | None) -> float | None:
+    """`value` as a multiple of `of`; None unless both are positive."""
+    return value / of if value is not None and of is not None and value > 0 and of > 0 else None
+
+
 @dataclass(slots=True)
 class Entry:
     """One contestant in one scenario: its figures round by round, or why there are none."""
@@ -82,10 +87,11 @@ class ScenarioResult:
         return next((entry for _, entry in self.ranked() if entry.role == "peer"), None)
 
     def ratio(self, other: Entry | None, figure: str = "") -> float | None:
-        """conc's median as a multiple of the other's: below 1, conc needs less. None where either has no figure."""
+        """conc's median as a multiple of the other's: below 1, conc needs less. None where either has no figure, or one
+        that is not positive (how late something is may be less than nothing)."""
         mine = self.conc.median(figure or self.figure) if self.conc else None
         theirs = other.median(figure or self.figure) if other else None
-        return None if mine is None or theirs is None or theirs <= 0 else mine / theirs
+        return multiple(mine, theirs)
 
 
 @dataclass(slots=True)

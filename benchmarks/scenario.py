@@ -7,7 +7,7 @@ from typing import Any, Literal
 from benchmarks.libraries import ASYNCIO_LOOPS, LIBRARIES, TONIO_MODES, Library
 
 Figures = dict[str, float]
-"""What one run gives: names that end in their unit (`_ns`, `_bytes`, `_per_s`, `_share`), per operation where that makes sense."""
+"""What one run gives; names end in the unit: `_ns`, `_bytes`, `_per_s`, `_share`."""
 
 Role = Literal["conc", "peer", "limit"]
 """`limit` is what no Python can be expected to reach (C): shown, and never taken for the fastest peer."""
@@ -36,9 +36,10 @@ class Contestant:
 class Scenario:
     """One kind of work, with everyone who does it.
 
-    `size` is the number of operations of a run (for servers: the milliseconds that are measured), `quick_size` the same for
-    a quick run. `figure` is what contestants are ranked by; smaller is better. `excused` says of libraries why they do not
-    take part. `notes` tell how the versions were written, for the report. `family` is the file that it comes from.
+    `size` is the number of operations of a run (for servers: the milliseconds that are measured), `quick_size` the same
+    for a quick run. `figure` is what contestants are ranked by; smaller is better. `excused` says of libraries why they
+    do not take part. `notes` tell how the versions were written, for the report. `family` is the file it comes from.
+    `uses_network` says that it needs what libraries have for that.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Scenario:
     family: str = ""
     figure: str = "wall_ns"
     quick_size: int = 0
+    uses_network: bool = False
     excused: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
 
@@ -66,7 +68,7 @@ class Scenario:
 
 
 def contestants(mains: Mapping[str, Callable[..., Any]]) -> tuple[Contestant, ...]:
-    """Contestants from a main function for each library. What is written for asyncio runs under each of its loops, too."""
+    """Contestants from a main function for each library. What is written for asyncio runs under each of its loops."""
     runs_on = {"asyncio": ASYNCIO_LOOPS, "tonio": TONIO_MODES}
     return tuple(
         Contestant(TITLES.get(library, library), library, main)

@@ -1,7 +1,7 @@
 """Servers under load: the server in a fresh process on one core, the load generator on another.
 
-The CPU time of the server process for each operation is the main figure. It depends least on what else the machine does,
-and it is what a server under load runs out of.
+The CPU time of the server process for each operation is the main figure. It depends least on what else the machine
+does, and it is what a server under load runs out of.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from benchmarks import native
+from benchmarks import child, native
 from benchmarks.libraries import Library
 from benchmarks.scenario import Contestant, Figures, Scenario
 
@@ -39,8 +39,8 @@ def measure_server(
 ) -> Figures:
     """Start the server of `contestant`, load it for `window_ms` after a warm-up, and end it.
 
-    `mode` is "echo" (messages of `message_bytes` go there and back) or "connect" (connections are made and closed by the
-    server); `connections` are open, or being made, at a time.
+    `mode` is "echo" (messages of `message_bytes` go there and back) or "connect" (connections are made, and closed by
+    the server); `connections` are open, or being made, at a time.
     """
     server_core, load_core = two_cores()
     if server_core is not None:
@@ -58,6 +58,11 @@ def measure_server(
         "server_busy_share": load["server_cpu_ns"] / wall_ns,
         "load_busy_share": load["load_cpu_ns"] / wall_ns,
     }
+
+
+def c_server(announce: Announce) -> None:
+    """Stands for `native/echo.c`, which is started as it is."""
+    raise RuntimeError("native/echo.c is a program of its own")
 
 
 def two_cores() -> tuple[int | None, int | None]:
@@ -83,8 +88,7 @@ def _started(scenario: Scenario, contestant: Contestant, mode: Mode) -> Iterator
     if contestant.library == "C":
         command = [str(native.build("echo")), "echo" if mode == "echo" else "close"]
     else:
-        job = {"do": "serve", "scenario": scenario.name, "contestant": contestant.label, "library": contestant.library}
-        command = [sys.executable, "-m", "benchmarks.child", json.dumps(job)]
+        command = [sys.executable, "-m", "benchmarks.child", child.job("serve", scenario, contestant)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -106,6 +110,8 @@ def _run_load(arguments: list[str]) -> dict[str, float]:
         command = [sys.executable, "-m", "benchmarks.pyload"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"the load generator gave up: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        raise RuntimeError(
+            f"the load generator gave up: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        )
     report: dict[str, float] = json.loads(done.stdout)
     return report

@@ -12,8 +12,8 @@ Outcome = Literal["reached", "missed", "not measured"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one target. `value` is the ratio, or the figure itself for an absolute one. `against` names the contestant
-    that conc was compared with; `reason` says why there is no value."""
+    """What came of one target. `value` is the ratio, or the figure itself for an absolute one. `against` names the
+    contestant that conc was compared with; `reason` says why there is no value."""
 
     target: Target
     outcome: Outcome

@@ -4,10 +4,10 @@ from conc._kernel.asyncgens import drives_generators
 from conc._kernel.current import current_task
 from conc._kernel.descriptors import notify_closing, wait_readable, wait_writable
 from conc._kernel.observe import Instrument, Policy
-from conc._kernel.runtime import current_runtime
+from conc._kernel.runtime import current_runtime, expect_wakeup
 from conc._kernel.suspend import Wait, cancel_shielded_checkpoint, checkpoint_if_cancelled, park, unpark
 from conc._kernel.task import Task
-from conc._kernel.tree import Frame, TaskNode
+from conc._kernel.tree import Frame, TaskNode, task_tree
 from conc._os.clock import Clock, MonotonicClock
 from conc._os.poller import Poller
 
@@ -26,8 +26,10 @@ __all__ = [
     "current_runtime",
     "current_task",
     "drives_generators",
+    "expect_wakeup",
     "notify_closing",
     "park",
+    "task_tree",
     "unpark",
     "wait_readable",
     "wait_writable",

@@ -33,7 +33,7 @@ def build(program: str) -> Path:
     fingerprint = hashlib.sha256(source.read_bytes() + " ".join(with_flags).encode()).hexdigest()[:16]
     executable = cache_folder("native") / f"{program}-{fingerprint}"
     if not executable.exists():
-        # Built beside its place and then moved there, so that a process that looks meanwhile finds all of it or nothing.
+        # Built beside its place, then moved there: a process that looks meanwhile finds all of it or nothing.
         unfinished = executable.with_suffix(f".{os.getpid()}")
         command = [*with_flags, "-o", str(unfinished), str(source)]
         built = subprocess.run(command, capture_output=True, text=True, check=False)

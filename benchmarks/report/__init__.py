@@ -1,1 +1,1 @@
-"""One set of results, four forms: `terminal`, `jsonfile`, `markdown`, `svg`. `wording` says numbers alike in all of them."""
+"""One set of results in four forms: `terminal`, `jsonfile`, `markdown`, `svg`; `wording` says numbers alike in all."""

@@ -8,18 +8,20 @@ from benchmarks.report.wording import (
     best_first,
     columns,
     machine_lines,
+    named,
     said,
+    said_ratio,
     said_target,
     said_value,
     summary_rows,
 )
-from benchmarks.results import Report, ScenarioResult
+from benchmarks.results import Report, ScenarioResult, multiple
 from benchmarks.verdicts import judge
 
 HEAD = """# Results
 
-Made by `make bench`; not edited by hand. [How this is measured](index.md). Each number is the median of {rounds} fresh processes,
-± half the distance from the best to the worst of them; contestants ran in turn. A ratio below 1 means that conc needs less.
+Made by `make bench`, not edited by hand. Each number is the median of {rounds} fresh processes; the spread is
+half the distance from the best to the worst. A ratio below 1 means that conc needs less.
 
 ![conc beside its peers](results.svg)
 """
@@ -48,14 +50,14 @@ def _scenario(result: ScenarioResult) -> str:
         value = entry.median(result.figure)
         if value is not None:
             name = f"**{entry.label}**" if entry.role == "conc" else entry.label
-            times = f"{value / best:.2f}" if best is not None and best > 0 else "–"
+            times = said_ratio(multiple(value, best))
             rest = (said(figure, entry.median(figure)) for figure in shown[1:])
             rows.append((name, said(shown[0], value), f"±{entry.spread(shown[0]) / 2:.0%}", times, *rest))
     head = (
         "",
-        f"{FIGURES[shown[0]]} a {result.unit}",
+        named(shown[0], result.unit),
         "spread",
-        "× fastest peer",
+        "x fastest peer",
         *(FIGURES[figure] for figure in shown[1:]),
     )
     parts = [f"### {result.name}\n", f"{result.title}. {result.notes}\n"]

@@ -2,8 +2,8 @@
 
 from html import escape
 
-from benchmarks.report.wording import FIGURES, best_first, said, said_target, said_value
-from benchmarks.results import Report, ScenarioResult
+from benchmarks.report.wording import named, said, said_target, said_value
+from benchmarks.results import Entry, Report, ScenarioResult
 from benchmarks.targets import ABSOLUTE
 from benchmarks.verdicts import Verdict, judge
 
@@ -17,10 +17,12 @@ BARS_WIDTH = PANEL_WIDTH - LABELS_WIDTH - VALUES_WIDTH - 2 * MARGIN
 BAR = 13
 STEP = 19
 PANEL_HEAD = 44
-TARGET_LINE = 17
+LINE = 17
 PANEL_FOOT = 22
 HEADER = 64
 
+STYLE = 'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" role="img"'
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 INK, QUIET, PAPER, GRID = "#1f2933", "#5f6c7b", "#ffffff", "#d9dee5"
 COLOURS = {"conc": "#2463c5", "peer": "#a9b4c2", "limit": "#6b7785"}
 OUTCOMES = {"reached": "#1a7f4b", "missed": "#b3361e", "not measured": QUIET}
@@ -39,8 +41,7 @@ def report_svg(report: Report) -> str:
         top += max(_height(result, verdicts) for result in row)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}"'
-            ' font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" role="img">',
+            f'<svg {NAMESPACE} width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}" {STYLE}>',
             "<title>conc beside its peers</title>",
             f'<rect width="{WIDTH}" height="{top}" fill="{PAPER}"/>',
             _text(MARGIN, 28, "conc beside its peers: shorter is better", INK, size=18, bold=True),
@@ -56,56 +57,63 @@ def _where(report: Report) -> str:
     gil = "on" if machine["gil"] else "off"
     return (
         f"{machine['python']}, GIL {gil}, {machine['processor']}, {machine['cores']} cores, {report.started[:10]};"
-        f" medians of {report.rounds} rounds, thin lines from best to worst"
+        f" medians of {report.rounds} rounds{' of quick sizes' if report.quick else ''}, thin lines from best to worst"
     )
 
 
 def _height(result: ScenarioResult, verdicts: list[Verdict]) -> int:
-    targets = sum(verdict.target.scenario == result.name for verdict in verdicts)
-    return PANEL_HEAD + len(result.entries) * STEP + targets * TARGET_LINE + PANEL_FOOT
+    lines = sum(verdict.target.scenario == result.name for verdict in verdicts) + bool(_absent(result))
+    return PANEL_HEAD + len(result.ranked()) * STEP + lines * LINE + PANEL_FOOT
+
+
+def _absent(result: ScenarioResult) -> str:
+    names = [entry.label for entry in result.entries if not entry.runs]
+    return f"did not run: {', '.join(names)}" if names else ""
 
 
 def _panel(result: ScenarioResult, verdicts: list[Verdict], left: int, top: int) -> str:
-    figure = result.figure
-    entries = best_first(result)
-    bars_left = left + LABELS_WIDTH
+    ranked = result.ranked()
     marks = [(verdict, at) for verdict in verdicts if (at := _mark(result, verdict)) is not None]
-    largest = max([value for entry in entries for value in entry.values(figure)] + [at for _, at in marks] + [1e-9])
+    largest = max([max(entry.values(result.figure)) for _, entry in ranked] + [at for _, at in marks] + [1e-9])
     scale = BARS_WIDTH / largest
+    bars_left, bars_top = left + LABELS_WIDTH, top + PANEL_HEAD
+    bottom = bars_top + len(ranked) * STEP
     parts = [
-        _text(left, top + 16, result.title, INK, bold=True),
-        _text(left, top + 32, f"{FIGURES[figure]} a {result.unit}", QUIET),
+        _text(left, top + 16, _short(result.title), INK, bold=True),
+        _text(left, top + 32, named(result.figure, result.unit), QUIET),
+        f'<path d="M{bars_left} {bars_top - 3}V{bottom}" stroke="{GRID}"/>',
     ]
-    y = top + PANEL_HEAD
-    bottom = y + len(entries) * STEP
-    parts.append(f'<path d="M{bars_left} {y - 3}V{bottom}" stroke="{GRID}"/>')
-    for entry in entries:
-        parts.append(_text(bars_left - 8, y + 11, entry.label, INK, bold=entry.role == "conc", anchor="end"))
-        value = entry.median(figure)
-        if value is None:
-            parts.append(_text(bars_left + 6, y + 11, _short(entry.failure), QUIET))
-        else:
-            low, high = (max(0.0, edge(entry.values(figure))) * scale for edge in (min, max))
-            length = max(0.0, value) * scale
-            parts += [
-                f'<rect x="{bars_left}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2" fill="{COLOURS[entry.role]}"/>',
-                f'<path d="M{bars_left + low:.1f} {y + BAR / 2}H{bars_left + high:.1f}" stroke="{INK}" stroke-width="1"/>',
-                _text(bars_left + max(high, length) + 6, y + 11, said(figure, value), INK, bold=entry.role == "conc"),
-            ]
-        y += STEP
+    for row, (value, entry) in enumerate(ranked):
+        parts.append(_bar(entry, result.figure, value, bars_left, bars_top + row * STEP, scale))
     for verdict, at in marks:
-        x = bars_left + at * scale
-        colour = OUTCOMES[verdict.outcome]
-        parts.append(f'<path d="M{x:.1f} {top + PANEL_HEAD - 5}V{bottom}" stroke="{colour}" stroke-dasharray="4 3"/>')
+        x, colour = bars_left + at * scale, OUTCOMES[verdict.outcome]
+        parts.append(f'<path d="M{x:.1f} {bars_top - 5}V{bottom}" stroke="{colour}" stroke-dasharray="4 3"/>')
+    y = bottom
     for verdict in verdicts:
-        y += TARGET_LINE
-        text = f"{said_target(verdict)}: {said_value(verdict)}, {verdict.outcome}"
-        parts.append(_text(left, y - 2, _short(text, 84), OUTCOMES[verdict.outcome], bold=True))
+        y += LINE
+        words = f"{said_target(verdict)}: {said_value(verdict)}, {verdict.outcome}"
+        parts.append(_text(left, y - 2, _short(words), OUTCOMES[verdict.outcome], bold=True))
+    if absent := _absent(result):
+        parts.append(_text(left, y + LINE - 2, _short(absent), QUIET))
     return "\n".join(parts)
 
 
+def _bar(entry: Entry, figure: str, value: float, left: int, top: int, scale: float) -> str:
+    """One contestant: name, bar, a thin line from its best to its worst round, and the median in words."""
+    is_conc = entry.role == "conc"
+    low, length, high = (max(0.0, x) * scale for x in (min(entry.values(figure)), value, max(entry.values(figure))))
+    return "\n".join(
+        [
+            _text(left - 8, top + 11, entry.label, INK, bold=is_conc, anchor="end"),
+            f'<rect x="{left}" y="{top}" width="{length:.1f}" height="{BAR}" fill="{COLOURS[entry.role]}"/>',
+            f'<path d="M{left + low:.1f} {top + BAR / 2}H{left + high:.1f}" stroke="{INK}"/>',
+            _text(left + max(high, length) + 6, top + 11, said(figure, value), INK, bold=is_conc),
+        ]
+    )
+
+
 def _mark(result: ScenarioResult, verdict: Verdict) -> float | None:
-    """Where on the axis of this scenario a target lies; None if it is about another figure or there is nothing to compare."""
+    """Where on the axis of this scenario a target lies; None if it is about another figure or compares with nothing."""
     target = verdict.target
     if target.figure != result.figure:
         return None
@@ -116,7 +124,7 @@ def _mark(result: ScenarioResult, verdict: Verdict) -> float | None:
     return None if theirs is None else theirs * target.at_most
 
 
-def _short(text: str, most: int = 44) -> str:
+def _short(text: str, most: int = 76) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -8,12 +8,14 @@ from benchmarks.report.wording import (
     best_first,
     columns,
     machine_lines,
+    named,
     said,
+    said_ratio,
     said_target,
     said_value,
     summary_rows,
 )
-from benchmarks.results import Report, ScenarioResult
+from benchmarks.results import Report, ScenarioResult, multiple
 from benchmarks.verdicts import judge
 
 
@@ -22,11 +24,11 @@ def scenario_text(result: ScenarioResult) -> str:
     shown = columns(result)
     fastest = result.fastest_peer()
     best = fastest.median(result.figure) if fastest else None
-    rows = [("", f"{FIGURES[result.figure]} a {result.unit}", "spread", "x", *(FIGURES[figure] for figure in shown[1:]))]
+    rows = [("", named(result.figure, result.unit), "spread", "x", *(FIGURES[figure] for figure in shown[1:]))]
     for entry in best_first(result):
         value = entry.median(result.figure)
         if value is not None:
-            times = f"{value / best:.2f}" if best is not None and best > 0 else "–"
+            times = said_ratio(multiple(value, best))
             rest = (said(figure, entry.median(figure)) for figure in shown[1:])
             rows.append((entry.label, said(shown[0], value), f"±{entry.spread(shown[0]) / 2:.0%}", times, *rest))
     lines = [f"{result.name}: {result.title} ({result.size:,})", *_aligned(rows)]

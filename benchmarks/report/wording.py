@@ -16,17 +16,24 @@ FIGURES = {
     "time_sleep_p99_ns": "time.sleep p99",
     "server_busy_share": "server busy",
     "load_busy_share": "load busy",
-    "task_bytes": "memory a task",
+    "task_bytes": "memory",
     "process_bytes": "memory of the process",
     "peak_bytes": "peak of the process",
 }
 """The figures in words, in the order of the columns."""
 
+PER_OPERATION = ("wall_ns", "cpu_ns", "beyond_sleep_ns", "task_bytes")
+
+
+def named(figure: str, unit: str) -> str:
+    """A figure with what it is counted by: "CPU time per message"."""
+    return f"{FIGURES[figure]} per {unit}" if figure in PER_OPERATION else FIGURES[figure]
+
 
 def said(figure: str, value: float | None) -> str:
     """A value in a unit that suits it: 412 ns, 1.28 ms, 1,077 B, 812.4 MB, 48,210, 97%. A dash for none."""
     if value is None:
-        return "–"
+        return "-"
     if figure.endswith("_ns"):
         return _scaled(value, (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1)))
     if figure.endswith("_bytes"):
@@ -46,7 +53,7 @@ def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
 
 def said_ratio(ratio: float | None) -> str:
     """A ratio with two digits, or a dash."""
-    return "–" if ratio is None else f"{ratio:.2f}"
+    return "-" if ratio is None else f"{ratio:.2f}"
 
 
 def columns(result: ScenarioResult) -> list[str]:
@@ -80,17 +87,17 @@ def said_value(verdict: Verdict) -> str:
 
 
 def summary_rows(report: Report) -> list[tuple[str, ...]]:
-    """One row a scenario: its name, conc's figure and spread, the fastest peer and its figure, the ratio, the CPU ratio."""
-    rows = []
+    """One row a scenario, as SUMMARY_HEAD says."""
+    rows: list[tuple[str, ...]] = []
     for result in report.scenarios:
         conc, peer = result.conc, result.fastest_peer()
         rows.append(
             (
                 result.name,
-                f"{FIGURES[result.figure]} a {result.unit}",
+                named(result.figure, result.unit),
                 said(result.figure, conc.median(result.figure) if conc else None),
-                f"±{conc.spread(result.figure) / 2:.0%}" if conc and conc.runs else "–",
-                peer.label if peer else "–",
+                f"±{conc.spread(result.figure) / 2:.0%}" if conc and conc.runs else "-",
+                peer.label if peer else "-",
                 said(result.figure, peer.median(result.figure) if peer else None),
                 said_ratio(result.ratio(peer)),
                 said_ratio(result.ratio(peer, "cpu_ns")),
@@ -107,10 +114,12 @@ def machine_lines(report: Report) -> list[str]:
     machine = report.machine
     gil = "on" if machine["gil"] else "off"
     versions = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
-    return [
+    switched_on = sorted({e.library for each in report.scenarios for e in each.entries if e.gil and not machine["gil"]})
+    lines = [
         f"{machine['python']}, built {machine['build']}, GIL {gil} ({machine['compiler']})",
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
         f"{versions}",
         f"load for the servers: {machine['load_generator']}",
         f"{report.started}, {report.rounds} rounds{', quick sizes' if report.quick else ''}",
     ]
+    return [*lines, f"the GIL was switched on by {', '.join(switched_on)}"] if switched_on else lines

@@ -73,8 +73,7 @@ async def asyncio_main(size: int, weighing: Weighing) -> None:
     tasks: list[asyncio.Task[None]] = []
     weighing.empty()
     for already in range(0, size, SPAWNED_AT_ONCE):
-        for _ in range(SPAWNED_AT_ONCE):
-            tasks.append(loop.create_task(asyncio_waiter(event, weighing)))
+        tasks += [loop.create_task(asyncio_waiter(event, weighing)) for _ in range(SPAWNED_AT_ONCE)]
         while weighing.parked < already + SPAWNED_AT_ONCE:
             await asyncio.sleep(0)
     weighing.full()
@@ -166,8 +165,8 @@ def weigh(scenario: Scenario, contestant: Contestant, library: Library, size: in
 
 
 NOTES = (
-    "Resident memory (/proc/self/statm) with all tasks parked, less that before the first, spawned 1,000 at a time. The peak"
-    " includes waking and ending them. asyncio: tasks in a list, all waiting for one shared Future, its leanest form."
+    "Resident memory (/proc/self/statm) with all tasks parked, less that before the first, spawned 1,000 at a time."
+    " The peak includes waking and ending them. asyncio: a list of tasks that wait for one shared Future, the leanest."
     " The others: one Event, one nursery or group."
 )
 

@@ -11,7 +11,7 @@ from benchmarks.scenario import Scenario, contestants
 
 async def conc_task() -> int:
     await conc.checkpoint()
-    return int(3**2)
+    return 3**2
 
 
 async def conc_main(size: int) -> None:
@@ -22,16 +22,18 @@ async def conc_main(size: int) -> None:
 
 async def asyncio_task() -> int:
     await asyncio.sleep(0)
-    return int(3**2)
+    return 3**2
 
 
 async def asyncio_main(size: int) -> None:
-    await asyncio.gather(*[asyncio_task() for _ in range(size)])
+    create_task = asyncio.get_running_loop().create_task
+    for task in [create_task(asyncio_task()) for _ in range(size)]:
+        await task
 
 
 async def trio_task() -> int:
     await trio.lowlevel.checkpoint()
-    return int(3**2)
+    return 3**2
 
 
 async def trio_main(size: int) -> None:
@@ -42,7 +44,7 @@ async def trio_main(size: int) -> None:
 
 async def anyio_task() -> int:
     await anyio.lowlevel.checkpoint()
-    return int(3**2)
+    return 3**2
 
 
 async def anyio_main(size: int) -> None:
@@ -53,7 +55,7 @@ async def anyio_main(size: int) -> None:
 
 def tinyio_task() -> Generator[None, None, int]:
     yield
-    return int(3**2)
+    return 3**2
 
 
 def tinyio_main(size: int) -> Generator[Any, Any, None]:
@@ -62,7 +64,7 @@ def tinyio_main(size: int) -> Generator[Any, Any, None]:
 
 async def tonio_task() -> int:
     await tonio.colored.yield_now()
-    return int(3**2)
+    return 3**2
 
 
 async def tonio_main(size: int) -> None:
@@ -88,6 +90,7 @@ SCENARIOS = (
                 "tonio": tonio_main,
             }
         ),
-        notes="asyncio: `gather`. Every version really gives way, to itself a million times over.",
+        notes="asyncio: a list of tasks, each awaited: no slower than `gather`, faster than TaskGroup. Every task"
+        " really gives way once.",
     ),
 )

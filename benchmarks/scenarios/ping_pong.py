@@ -139,7 +139,7 @@ SCENARIOS = (
                 "tonio": tonio_main,
             }
         ),
-        notes="asyncio: a new Future each turn. trio: `wait_task_rescheduled` and `reschedule`. conc: `lowlevel.park` and"
-        " `unpark`. anyio: a new Event each turn (it has nothing lower). tinyio, tonio: one Event each, set and cleared.",
+        notes="asyncio: a new Future each turn. trio: `wait_task_rescheduled`, `reschedule`. conc: `lowlevel.park`,"
+        " `unpark`. anyio: a new Event each turn (it has nothing lower). tinyio, tonio: an Event each, cleared.",
     ),
 )

@@ -1,4 +1,4 @@
-"""startup: `run` of a main function that does nothing, in a process where everything is imported. From nothing to nothing."""
+"""startup: `run` of a main function that does nothing, where everything has been imported: from nothing to nothing."""
 
 import time
 from collections.abc import Generator

@@ -1,13 +1,12 @@
-"""tcp_echo: messages of 1 and 64 KiB go there and back on 1 and 50 connections; each server sends back what it reads."""
+"""tcp_echo: messages of 1 and 64 KiB go there and back on 1 and 50 connections; a server sends back what it reads."""
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
 from typing import Any, cast
 
 from benchmarks.peers import anyio, conc, tonio, trio
 from benchmarks.scenario import Contestant, Scenario, on_every_asyncio_loop
-from benchmarks.served import READ_BYTES, Announce, measure_server
+from benchmarks.served import READ_BYTES, Announce, c_server, measure_server
 
 
 async def conc_echo(stream: Any) -> None:
@@ -28,10 +27,15 @@ async def asyncio_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     writer.close()
 
 
+async def for_ever() -> None:
+    # Not serve_forever: rloop's stops a server that serves already.
+    await asyncio.get_running_loop().create_future()
+
+
 async def asyncio_streams_server(announce: Announce) -> None:
     server = await asyncio.start_server(asyncio_echo, "127.0.0.1", 0)
     announce(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    await for_ever()
 
 
 class AsyncioEcho(asyncio.Protocol):
@@ -45,7 +49,7 @@ class AsyncioEcho(asyncio.Protocol):
 async def asyncio_protocol_server(announce: Announce) -> None:
     server = await asyncio.get_running_loop().create_server(AsyncioEcho, "127.0.0.1", 0)
     announce(server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    await for_ever()
 
 
 async def trio_echo(stream: Any) -> None:
@@ -92,10 +96,6 @@ async def tonio_server(announce: Announce) -> None:
             tonio.colored.spawn(tonio_echo(sock), fetch_results=False)
 
 
-def c_server(announce: Announce) -> Awaitable[None]:
-    raise AssertionError("native/echo.c is this server")
-
-
 CONTESTANTS = (
     Contestant("conc", "conc", conc_server),
     *on_every_asyncio_loop("streams", asyncio_streams_server),
@@ -116,11 +116,12 @@ SCENARIOS = tuple(
         size=2_000,
         quick_size=500,
         figure="cpu_ns",
+        uses_network=True,
         measure=partial(measure_server, mode="echo", message_bytes=kib * 1024, connections=connections),
         contestants=CONTESTANTS,
         excused={"tinyio": "it has no sockets"},
-        notes="Ranked by CPU time of the server for each message. Every server reads up to 64 KiB at a time and sends back what it"
-        " read. conc: `read` and `write_all`. asyncio streams: `read`, `write`, `drain`. C epoll: the physical limit.",
+        notes="Ranked by CPU time of the server for each message. Every server reads up to 64 KiB at a time and sends"
+        " back what it read. conc: `read`, `write_all`. asyncio streams: `read`, `write`, `drain`. C epoll: the limit.",
     )
     for kib in (1, 64)
     for connections in (1, 50)

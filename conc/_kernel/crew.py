@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.strand import Strand
-from conc._os.sync import Deque, Lock, is_empty
+from conc._os.sync import Deque, Lock, is_empty, is_empty_for_others
 from conc._os.threads import foreign_threads
 
 if TYPE_CHECKING:
     from conc._kernel.worker import Worker
     from conc._os.clock import Clock
+
+RELOOK = 1.0  # seconds until we look again whether a thread that is not ours has ended without waking anybody
 
 
 class Crew:
@@ -31,13 +33,14 @@ class Crew:
         self.workers: list[Worker] = []
         self.threads: set[int] = set()  # idents of the threads that conc itself started, or runs on
         self.wakers: dict[object, str] = {}  # what may wake a task from outside: thread jobs, portals, declared wake-ups
-        self.closed = False
+        self.stopped = False  # set at the second level of shutdown: what has not ended is abandoned
         self.at_end: list[Callable[[], None]] = []  # called when the run has ended
         self.runtime: Any = None
         self.on_deadlock: Callable[[], None] = lambda: None
         self._idle: Deque[Worker] = Deque()
         self._role: Deque[None] = Deque([None])
         self._deciding = Lock()
+        self._looks = 0  # how often a worker came to rest after it had run something
 
     # ---- unstarted strands ----------------------------------------------------------------------------------------
 
@@ -105,36 +108,55 @@ class Crew:
 
     # ---- when all sleep -------------------------------------------------------------------------------------------
 
-    def all_asleep(self, worker: Worker) -> bool:
-        """Called by a worker that has announced its sleep and that nothing of its own will wake.
+    def all_asleep(self, worker: Worker) -> float:
+        """Called by a worker that has announced its sleep, and found no event; no time of its own will wake it.
 
-        The last one decides what that means. True if the caller should not sleep but look again.
+        The last one decides what that means. Returns how many seconds the caller may sleep: 0 if it has to look again.
         """
         self._deciding.acquire()  # one at a time: of two that fall asleep together, the second sees the first asleep
         try:
-            for other in self.workers:
-                if not (other.asleep and is_empty(other.ready) and is_empty(other.inbox) and is_empty(other.fresh)):
-                    return False
-            if self.wakers:
-                return False
+            if worker.stirred:
+                self._looks += 1
+            worker.looks = self._looks
+            if self.wakers or not all(_at_rest(other) for other in self.workers):
+                return math.inf
             deadline = min(other.deadline for other in self.workers)
             if self.clock.virtual:
-                if self.clock.advance_when_idle(deadline):
-                    for other in self.workers:
-                        if other is not worker:
-                            other.ring()
-                    return True
-                if deadline != math.inf:
-                    return False  # the clock is moved by hand
-            elif deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
-                return False
-            if foreign_threads(self.threads):
-                return False
+                if self._let_others_look():
+                    return math.inf
+                moved = self.clock.advance_when_idle(deadline)
+            else:
+                if deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
+                    return math.inf
+                if foreign_threads(self.threads):
+                    return RELOOK
+                moved = False
+            worker.asleep = False  # one decision at a time: until we have looked again, nobody is the last one
+            if moved:
+                self.look_again()
         finally:
             self._deciding.release()
-        self.on_deadlock()
-        return True
+        if not moved:
+            self.on_deadlock()
+        return 0.0
+
+    def look_again(self) -> None:
+        """The clock was moved: let every worker look whether something is due. From any thread."""
+        for worker in self.workers:
+            if worker.asleep:
+                worker.ring()
+
+    def _let_others_look(self) -> bool:
+        """Wake those whose descriptors may have become ready by what another worker did since they looked."""
+        late = [one for one in self.workers if one.looks < self._looks and one.descriptors.any_waiting()]
+        for one in late:
+            one.ring()
+        return bool(late)
+
+
+def _at_rest(worker: Worker) -> bool:
+    return worker.asleep and all(map(is_empty_for_others, (worker.ready, worker.inbox, worker.fresh)))
 
 
 def _strands(worker: Worker) -> Any:
-    return worker.strands
+    return len(worker.roots)

@@ -164,8 +164,11 @@ class Descriptors:
                     inbox.append(task)
 
     def any_waiting(self) -> bool:
-        """Whether a task waits for one of them. Usually answered by the first."""
-        return any(one.read.task is not None or one.write.task is not None for one in self._table.values())
+        """Whether a task waits for one of them. Usually answered by the first. From any thread."""
+        try:
+            return any(one.read.task is not None or one.write.task is not None for one in self._table.values())
+        except RuntimeError:
+            return True  # the table changes while we look: its worker is awake, and will look itself
 
     # ---- for descriptors that conc does not read or write itself ---------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from conc._os.bell import SocketBell
 from conc._os.signals import Handler, install_sigint, restore_sigint, sigint_is_default, wake_on_signals
 
 if TYPE_CHECKING:
-    from conc._kernel.cancel import CancelScope
     from conc._kernel.strand import Strand
     from conc._kernel.worker import Worker
 
@@ -22,11 +22,11 @@ class Interrupts:
     noticed until something else happens.
     """
 
-    def __init__(self, worker: Worker, strand: Strand, scope: CancelScope) -> None:
+    def __init__(self, worker: Worker, strand: Strand, cancel: Callable[[], None]) -> None:
         self.count = 0
         self._worker = worker
         self._strand = strand
-        self._scope = scope
+        self._cancel = cancel
         self._bell: SocketBell | None = None
         self._previous: Handler = None
         self._previous_fd = -1
@@ -53,6 +53,3 @@ class Interrupts:
         if self.count > 1:
             raise KeyboardInterrupt
         self._strand.post(self._cancel)
-
-    def _cancel(self) -> None:
-        self._scope._cancel("interrupt", "Ctrl-C")

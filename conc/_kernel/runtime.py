@@ -16,7 +16,7 @@ from conc._kernel.nursery import Nursery
 from conc._kernel.observe import Instrument, Policy, Seam, Watchers
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
-from conc._kernel.tree import TaskNode, describe
+from conc._kernel.tree import task_tree
 from conc._kernel.worker import Worker
 from conc._os import process, threads
 from conc._os.choose import default_poller
@@ -34,9 +34,9 @@ CLOSING_SECONDS = 5.0  # for dropped async generators and for worker threads, at
 class RootNursery(Nursery):
     """The nursery of the main task, and of what comes from outside: it ends when the main task has."""
 
-    __slots__ = ("main", "worker")
+    __slots__ = ("main", "shut_down", "worker")
 
-    def __init__(self, worker: Worker, strand: Strand) -> None:
+    def __init__(self, worker: Worker, strand: Strand, shut_down: Callable[[str, str], None]) -> None:
         self.parallel = False
         self.parent_task = None  # type: ignore[assignment]
         self.strand = strand
@@ -49,13 +49,14 @@ class RootNursery(Nursery):
         self._waiting = False
         self._closed = False
         self.worker = worker
+        self.shut_down = shut_down
         self.main: Task[Any] | None = None
 
     def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
         """The main task's end ends the others; when all have ended, the run is over."""
         del self.children[task]
         if task is self.main:
-            self.cancel_scope._cancel("shutdown", "the main task has ended")
+            self.shut_down("shutdown", "the main task has ended")
         elif error is not None and not isinstance(error, Cancelled):
             self._errors.append(error)
             self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
@@ -65,6 +66,18 @@ class RootNursery(Nursery):
 
     def __repr__(self) -> str:
         return "<Nursery of the runtime>"
+
+
+class ShutdownLimit:
+    """The timer of a shutdown that has a limit."""
+
+    def __init__(self, runtime: Runtime, seconds: float) -> None:
+        self._runtime = runtime
+        self._seconds = seconds
+
+    def expire(self) -> None:
+        """The time is over: stop."""
+        self._runtime._stop(f"shutdown_timeout: {self._seconds:g} s were over")
 
 
 class Runtime:
@@ -132,6 +145,7 @@ class Runtime:
         self._threads: list[Any] = []
         self._deadlock: Deadlock | None = None
         self._stopped: str | None = None
+        self._limit: ShutdownLimit | None = None
         self._late_errors: list[BaseException] = []
 
     # ---- running --------------------------------------------------------------------------------------------------
@@ -152,7 +166,7 @@ class Runtime:
         interrupted = None
         leave = worker.enter_thread()
         try:
-            with Interrupts(worker, root.strand, root.cancel_scope) as interrupts:
+            with Interrupts(worker, root.strand, lambda: self._shut_down("interrupt", "Ctrl-C")) as interrupts:
                 try:
                     worker.run()
                 except KeyboardInterrupt as error:  # the second Ctrl-C, which found the main thread in the kernel
@@ -188,6 +202,7 @@ class Runtime:
             refuse_function(async_fn, None)
         self._deadlock = None
         self._stopped = None
+        self._limit = None
         self._late_errors = []
         self._crew = crew = Crew(self.clock)
         crew.runtime = self
@@ -202,6 +217,7 @@ class Runtime:
             self._crew = None
             raise
         crew.workers = made
+        self.clock.attach(crew.look_again)
         worker = made[0]
         for each in made:
             each.watched = self._watchers
@@ -209,7 +225,7 @@ class Runtime:
             each.seam = seam if seam.needed else None
         scope = CancelScope()
         strand = Strand(worker, scope)
-        self._root = root = RootNursery(worker, strand)
+        self._root = root = RootNursery(worker, strand, self._shut_down)
         task: Task[T] = Task(None, copy_context(), root, scope, strand, next(worker.numbers), None)
         task.unstarted = (async_fn, args)
         scope._task = strand.root = root.main = task
@@ -236,6 +252,7 @@ class Runtime:
         leave = worker.enter_thread()
         try:
             if worker.running:
+                worker.stepped = True
                 worker.turn(steps)
             if not worker.running:
                 self._end(worker)
@@ -250,7 +267,9 @@ class Runtime:
         if crew is None:
             return True
         worker = crew.workers[0]
-        return not (worker.ready or worker.inbox or worker.fresh)
+        if worker.ready or worker.inbox or worker.fresh:
+            return False
+        return worker.timers.next_deadline() > self.clock.now()
 
     def run_until(self, condition: Callable[[], bool]) -> bool:
         """Step until `condition()` holds, which is asked between two steps: True, or False if the run ended before."""
@@ -273,7 +292,7 @@ class Runtime:
             if process.pid() != self._pid:
                 self._crew = None
                 return
-            root.cancel_scope._cancel("shutdown", "the Runtime was closed")
+            self._shut_down("shutdown", "the Runtime was closed")
             while self.step(61):
                 pass
 
@@ -304,13 +323,11 @@ class Runtime:
         self.root_strand  # noqa: B018
         return self._root  # type: ignore[return-value]
 
-    def tree(self) -> TaskNode | None:
-        """All tasks: None if no run is under way. Called on the stepped thread, or inside a task of the root strand."""
-        crew, root = self._crew, self._root
-        if crew is None or root is None or root.main is None:
-            return None
-        top = describe(root.main, crew.workers[0], self.clock.now())
-        return top
+    @property
+    def main_task(self) -> Task[Any] | None:
+        """The main task of the run under way, else None."""
+        root = self._root
+        return None if root is None else root.main
 
     def __repr__(self) -> str:
         state = "idle" if self._crew is None else "running"
@@ -323,24 +340,32 @@ class Runtime:
         root = self._root
         assert root is not None
         if self._deadlock is None:
-            tree = "the tasks could not be described"
-            if slot.worker is root.worker:
-                tree = str(self.tree())
+            tree = str(task_tree(self))
             self._deadlock = Deadlock(
                 "nothing can wake any task any more: nothing is ready, no timer is set, no descriptor or thread is "
                 f"waited for, and nobody outside could send. Who waits for what:\n{tree}"
             )
-            root.strand.post(lambda: root.cancel_scope._cancel("deadlock", "nothing can wake any task any more"))
+            root.strand.post(lambda: self._shut_down("deadlock", "nothing can wake any task any more"))
         else:
             root.strand.post(lambda: self._stop("a deadlock among tasks that cannot be cancelled"))
+
+    def _shut_down(self, source: str, reason: str) -> None:
+        """The first level of shutdown: cancel everything and wait, but not for longer than was allowed."""
+        root = self._root
+        assert root is not None
+        root.cancel_scope._cancel(source, reason)
+        if self._shutdown_timeout is not None and self._limit is None:
+            self._limit = ShutdownLimit(self, self._shutdown_timeout)
+            root.worker.timers.add(root.worker.now() + self._shutdown_timeout, self._limit)
 
     def _stop(self, why: str) -> None:
         """The second level of shutdown: run nothing any more, and keep a report of what had not ended."""
         if self._stopped is None:
-            tree = str(self.tree())
+            tree = str(task_tree(self))
             self._stopped = f"stopped because of {why}, before these tasks had ended:\n{tree}"
-        root = self._root
-        assert root is not None
+        crew, root = self._crew, self._root
+        assert crew is not None and root is not None
+        crew.stopped = True
         root.worker.running = False
 
     def _end(self, worker: Worker) -> None:
@@ -348,8 +373,6 @@ class Runtime:
         crew, root = self._crew, self._root
         assert crew is not None and root is not None
         try:
-            if self._stopped is not None:
-                self._abandon(worker, root)
             for other in crew.workers[1:]:
                 other.running = False
                 other.ring()
@@ -359,7 +382,6 @@ class Runtime:
                 if thread.is_alive():
                     self._stopped = (self._stopped or "stopped") + f"\n{thread.name} is still in a step of a task"
         finally:
-            crew.closed = True
             self._crew = None
             self._root = None
             self._threads = []
@@ -370,29 +392,6 @@ class Runtime:
                 self._late_errors.extend(each.generators.errors)
             for close in list(crew.at_end):
                 close()
-
-    def _abandon(self, worker: Worker, root: RootNursery) -> None:
-        """Close the coroutines of what did not end, innermost first, each outside of any queue."""
-        family: list[Task[Any]] = list(root.children)
-        from conc._kernel.tree import _nurseries
-
-        for task in family:
-            for nursery in _nurseries(task):
-                family.extend(child for child in nursery.children if child.strand.worker is worker)
-        for task in reversed(family):
-            if task.ended or task.coro is None:
-                continue
-            if task.wait is not None:
-                task.wait.withdraw(task)
-            worker.task = task
-            try:
-                task.coro.close()
-            except BaseException as error:  # noqa: BLE001  # clean-up that wants to wait cannot any more
-                self._stopped = f"{self._stopped}\n{task!r} did not let itself be closed: {error!r}"
-            finally:
-                worker.task = None
-            task.leave(None, Cancelled("shutdown", "the runtime was stopped"))
-        worker.ready.clear()
 
     def _conclude(self, main: Task[T], interrupted: KeyboardInterrupt | None) -> T:
         """What `run` returns or raises."""
@@ -483,6 +482,28 @@ def run(
         max_blocking_threads=max_blocking_threads, shutdown_timeout=shutdown_timeout,
     )  # fmt: skip
     return runtime.run(async_fn, *args)
+
+
+class expect_wakeup:  # noqa: N801  # used like a function: with expect_wakeup():
+    """``with expect_wakeup():`` somebody outside may still wake a task: this is no Deadlock, and virtual time waits.
+
+    For callbacks of C libraries and of threads that conc cannot see.
+
+    Args:
+        words: who will call, for people who look.
+    """
+
+    def __init__(self, words: str = "expect_wakeup") -> None:
+        self._words = words
+        self._wakers: dict[object, str] | None = None
+
+    def __enter__(self) -> None:
+        self._wakers = current_worker().crew.wakers
+        self._wakers[self] = self._words
+
+    def __exit__(self, *error: object) -> None:
+        if self._wakers is not None:
+            self._wakers.pop(self, None)
 
 
 def current_runtime() -> Runtime:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+from conc._os.clock import MonotonicClock
+from conc._os.sync import SimpleQueue
+from conc._os.threads import current_ident
+
 if TYPE_CHECKING:
+    from conc._kernel.runtime import Runtime
     from conc._kernel.nursery import Nursery
     from conc._kernel.task import Task
+
+
+Elsewhere = list[tuple["TaskNode", "Task[Any]"]]
 
 
 @dataclass
@@ -103,27 +112,79 @@ def await_stack(coro: Any) -> list[Frame]:
     return frames
 
 
-def describe(root: Task[Any], here: Any = None, now: float | None = None) -> TaskNode:
-    """Describe a task and what is below it in its strand; tasks of other workers are described from what can be seen.
+def task_tree(runtime: Runtime, timeout: float = 0.25) -> TaskNode | None:
+    """All tasks of a runtime, as a tree: who waits for what, since when, and where. ``str(tree)`` is a picture of it.
 
-    Called by the owner of the root, between two steps or inside one.
+    Each worker describes its own strands, between two of its steps. From any thread, and from inside a task.
 
     Args:
-        root: the task at the top.
-        here: the worker that asks. Tasks of other workers may be running, so their stacks are not looked at.
-        now: the time, for how long a wait has lasted.
+        runtime: see `current_runtime`.
+        timeout: real seconds to wait for the answers of other workers; who is busy for longer is shown as running.
+
+    Returns:
+        The main task, with everything below it; None if no run is under way.
+
+    Checkpoint: never, but inside a task it holds up the worker until the others have answered.
     """
-    top = _node(root, here, now)
-    todo = [(root, top)]
-    for task, node in todo:
-        for nursery in _nurseries(task):
-            children = [(child, _node(child, here, now)) for child in list(nursery.children)]
-            node.nurseries.append((nursery.parallel, [child for _, child in children]))
-            todo.extend(children)
+    main = runtime.main_task
+    if main is None:
+        return None
+    answers: SimpleQueue[tuple[TaskNode, TaskNode, Elsewhere]] = SimpleQueue()
+    clock = runtime.clock
+    top = TaskNode(main.name, main.id, "running", None, None, 0)
+    waiting: dict[int, tuple[TaskNode, Task[Any]]] = {}
+
+    def answer(place: TaskNode, task: Task[Any]) -> None:
+        answers.put((place, *describe(task, clock.now())))
+
+    def ask(place: TaskNode, task: Task[Any]) -> None:
+        worker = task.strand.worker
+        waiting[id(place)] = (place, task)
+        if worker is not None and worker.ident == current_ident():
+            answer(place, task)
+        else:
+            task.strand.post(lambda: answer(place, task))
+
+    ask(top, main)
+    limit = MonotonicClock.now() + timeout
+    while waiting:
+        try:
+            place, node, elsewhere = answers.get(timeout=max(0.0, limit - MonotonicClock.now()))
+        except Empty:
+            break
+        waiting.pop(id(place), None)
+        place.__dict__.update(node.__dict__)
+        for beyond, task in elsewhere:
+            ask(beyond, task)
     return top
 
 
-def _node(task: Task[Any], here: Any, now: float | None) -> TaskNode:
+def describe(root: Task[Any], now: float) -> tuple[TaskNode, Elsewhere]:
+    """Describe a task and what is below it on this worker, and name the strands below that live elsewhere.
+
+    Called by the owner of the root.
+    """
+    top = _node(root, now)
+    here = root.strand.worker
+    todo = [(root, top)]
+    elsewhere: Elsewhere = []
+    for task, node in todo:
+        for nursery in open_nurseries(task):
+            family = []
+            for child in list(nursery.children):
+                owner = child.strand.worker
+                if owner is here or owner is None:
+                    below = _node(child, now)
+                    todo.append((child, below))
+                else:
+                    below = TaskNode(child.name, child.id, "running", None, None, owner.index)
+                    elsewhere.append((below, child))
+                family.append(below)
+            node.nurseries.append((nursery.parallel, family))
+    return top, elsewhere
+
+
+def _node(task: Task[Any], now: float) -> TaskNode:
     owner = task.strand.worker
     wait = task.wait
     reason = waited = None
@@ -133,21 +194,18 @@ def _node(task: Task[Any], here: Any, now: float | None) -> TaskNode:
     elif hasattr(wait, "reason"):
         state, reason = "parked", wait.reason
         since = getattr(task, "since", None)
-        if since is not None and now is not None:
+        if since is not None:
             waited = max(0.0, now - since)
-        if owner is here or owner is None:
-            stack = await_stack(task.coro)
-    elif owner is None:
+        stack = await_stack(task.coro)
+    elif owner is None or not task.started:
         state = "fresh"
-    elif owner is here:
-        state = "running" if owner.task is task else "ready" if task.started else "fresh"
     else:
-        state = "running"
+        state = "running" if owner.task is task else "ready"
     return TaskNode(task.name, task.id, state, reason, waited, None if owner is None else owner.index, stack)
 
 
-def _nurseries(task: Task[Any]) -> list[Nursery]:
-    """The open nurseries of a task, outermost first."""
+def open_nurseries(task: Task[Any]) -> list[Nursery]:
+    """The open nurseries of a task, outermost first. By its owner."""
     found = []
     base = task.base_scope
     scope = task.scope

@@ -24,9 +24,11 @@ from conc._kernel.strand import Strand
 from conc._kernel.suspend import PARKED, SHIELDED
 from conc._kernel.task import Task
 from conc._kernel.timers import TimerQueue
+from conc._kernel.tree import open_nurseries
 from conc._os.bell import Bell, SocketBell
 from conc._os.poller import READ
 from conc._os.threads import current_ident
+from conc.errors import RunFinished
 from conc._os.sync import Deque, is_empty
 
 if TYPE_CHECKING:
@@ -69,8 +71,12 @@ class Worker:
         self.closed = False
         self.task: Task[Any] | Strand | None = None
         self.budget = BUDGET
-        self.strands = 0
+        self.roots: dict[Task[Any], None] = {}  # of the started strands that live here
+        self.ident = current_ident()
         self.steps_left = STEPS
+        self.stepped = False  # by a caller, who wants control back after a step: only a step of nothing may wait
+        self.stirred = False  # whether the turn that ends now has run anything
+        self.looks = 0  # how many times somebody had come to rest when this worker last looked at its descriptors
         self.seam: Seam | None = None
         self.watched: Watchers | None = None
         self._patience = math.inf if workers == 1 else 1.0
@@ -115,6 +121,7 @@ class Worker:
             used += self._run(ready, left - used)
         self.steps_left -= used
         if self.steps_left <= 0 or self.budget <= RESERVE or not (ready or inbox):
+            self.stirred = self.steps_left != STEPS
             self.steps_left = STEPS
             self.look()
 
@@ -168,7 +175,7 @@ class Worker:
         if self.ready or self.inbox:
             if self.descriptors:
                 self.descriptors.notify(self.poller.poll(0))
-        else:
+        elif not (self.stepped and self.stirred):
             self._rest()
         self.time = now = self.now()
         if now >= self.timers.earliest:
@@ -204,8 +211,10 @@ class Worker:
             events = poller.poll(min(wait, self._patience))
         else:
             events = poller.poll(0)
-            if not events and self.asleep and not self.crew.all_asleep(self):
-                events = poller.poll(None if self._patience == math.inf else self._patience)
+            if not events and self.asleep:
+                limit = min(self.crew.all_asleep(self), self._patience)
+                if limit:
+                    events = poller.poll(None if limit == math.inf else limit)
         self._bell.quiet()
         if self._signal_bell is not None:
             self._signal_bell.quiet()
@@ -234,9 +243,9 @@ class Worker:
         except IndexError:
             return  # another worker was faster
         strand.worker = self  # published first, then the mail is looked into: see Strand
-        self.strands += 1
         task = strand.root
         assert task is not None, "a strand without a root"
+        self.roots[task] = None
         self.task = strand
         try:
             strand.scope.cancelled = strand.scope._parent.cancelled  # type: ignore[union-attr]
@@ -251,7 +260,7 @@ class Worker:
 
     def adopt_main(self, task: Task[Any]) -> None:
         """Let the main task run, on this worker."""
-        self.strands += 1
+        self.roots[task] = None
         task.begin()
         self.ready.append(task)
 
@@ -264,7 +273,7 @@ class Worker:
         if nursery is None:
             self.generators.closed(task, error)
         elif nursery.parallel:
-            self.strands -= 1
+            del self.roots[task]
             # Posted last: once the message is under way, the parent's strand may go on, on its own thread.
             nursery.strand.post(EndOfStrand(task, error))
         else:
@@ -302,6 +311,7 @@ class Worker:
         before = sniffio.thread_local.name
         hooks = sys.get_asyncgen_hooks()
         slot.worker = self
+        self.ident = current_ident()
         sniffio.thread_local.name = "conc"
         sys.set_asyncgen_hooks(self.generators.first_iteration, self.generators.finalize)
 
@@ -327,11 +337,38 @@ class Worker:
             crew.threads.discard(ident)
 
     def wind_down(self, seconds: float) -> None:
-        """The run is over: close the async generators that are left."""
+        """The run is over: close what is left of tasks, if it was stopped, and of async generators."""
+        if self.crew.stopped:
+            self._abandon()
         self.generators.close_all()
         limit = self.now() + seconds
         while self.generators.closing and self.now() < limit:
             self.turn()
+
+    def _abandon(self) -> None:
+        """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
+        family = list(self.roots)
+        for task in family:
+            for nursery in open_nurseries(task):
+                if not nursery.parallel:
+                    family.extend(nursery.children)
+        self.roots.clear()
+        for task in reversed(family):
+            if task.ended or task.coro is None:
+                continue
+            if task.wait is not None:
+                task.wait.withdraw(task)
+            self.task = task
+            try:
+                task.coro.close()
+            except BaseException as error:  # clean-up that wants to wait cannot any more
+                self.generators.errors.append(error)
+            finally:
+                self.task = None
+            task.scope = task.base_scope
+            task.leave(None, RunFinished("the runtime was stopped before this task ended"))
+        self.ready.clear()
+        self.inbox.clear()
 
     def close(self) -> None:
         """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""

@@ -46,8 +46,8 @@ class EventfdBell:
         """Wake the sleeper, or keep it from falling asleep. From anywhere; takes no lock and never waits."""
         try:
             os.eventfd_write(self._fd, 1)
-        except OSError:
-            pass  # garbage in one cycle with the finaliser that rings, and closed before it: nobody sleeps there
+        except ValueError:
+            pass  # -1: garbage in one cycle with the finaliser that rings, and closed before it; nobody sleeps there
 
     def quiet(self) -> None:
         """Make ready for the next ring. Called by the woken thread, before it looks for what there is to do."""
@@ -55,8 +55,8 @@ class EventfdBell:
             return
         try:
             os.eventfd_read(self._fd)
-        except BlockingIOError:
-            pass  # nobody had rung
+        except (BlockingIOError, ValueError):
+            pass  # nobody had rung; or -1, as above
 
     def __del__(self) -> None:
         fd, self._fd = self._fd, -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -37,7 +38,15 @@ class Clock(Protocol):
             deadline: the earliest of all workers; ``math.inf`` if there is none.
 
         Returns:
-            Whether the clock has moved, so that deadlines have to be looked at again.
+            Whether the clock has moved, or has resumed a task: deadlines and queues have to be looked at again.
+        """
+
+    def attach(self, look_again: Callable[[], None] | None) -> None:
+        """A run on this clock begins, or has ended.
+
+        Args:
+            look_again: to be called, from any thread, when the time was moved by anything but `advance_when_idle`.
+                None when the run has ended.
         """
 
 
@@ -57,3 +66,6 @@ class MonotonicClock:
     def advance_when_idle(self, deadline: float) -> bool:
         """Never: real time passes by itself."""
         return False
+
+    def attach(self, look_again: Callable[[], None] | None) -> None:
+        """Nothing to do: nobody moves real time."""

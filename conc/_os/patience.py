@@ -7,8 +7,8 @@ finer.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Final
 
 from conc._os.poller import Events
@@ -42,10 +42,10 @@ def wait_in_naps(look: Callable[[], Events], timeout: float) -> Events:
 
     Something that becomes ready is seen up to a nap later, so this is for short waits only.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     while True:
         events = look()
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if events or left <= 0:
             return events
-        time.sleep(min(left, NAP_S))
+        sleep(min(left, NAP_S))

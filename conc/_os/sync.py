@@ -6,6 +6,7 @@ Plain aliases, so they cost nothing; and a test that explores interleavings repl
 from __future__ import annotations
 
 import collections
+import queue
 import threading
 from typing import Any
 
@@ -14,6 +15,7 @@ from conc._os.threads import gil_enabled
 Lock = threading.Lock
 Deque = collections.deque
 local = threading.local
+SimpleQueue = queue.SimpleQueue
 
 
 def is_empty_by_looking(deque: collections.deque[Any]) -> bool:
@@ -31,6 +33,11 @@ def is_empty_by_taking(deque: collections.deque[Any]) -> bool:
     return False
 
 
+def is_empty_by_copying(deque: collections.deque[Any]) -> bool:
+    """Whether a deque that others take from is empty, on any build: a copy is made under its lock, and takes nothing."""
+    return not deque.copy()
+
+
 # Who goes to sleep announces it and then looks whether there is work; who adds work puts it there and then reads the
 # announcement. At least one of the two sees the other, provided that neither looks before what it said can be seen.
 # Under the GIL that is so. Without it the truth value of a deque is a bare load of its length, which a processor may
@@ -40,3 +47,4 @@ def is_empty_by_taking(deque: collections.deque[Any]) -> bool:
 # To be called by the one consumer of a deque: between taking and putting back, another would find it empty, or be given
 # the second item first.
 is_empty = is_empty_by_looking if gil_enabled() else is_empty_by_taking
+is_empty_for_others = is_empty_by_looking if gil_enabled() else is_empty_by_copying

@@ -214,20 +214,21 @@ class _Search:
         ends: list[int] = []
         run = _Run(self._make)
         self._visit(run, -1, -1)
-        queue = deque([0])
+        queue: deque[tuple[int, _Run | None]] = deque([(0, run)])
         while queue:
-            state = queue.popleft()
+            state, here = queue.popleft()
             path = self._path(state)
             for index in self._able[state]:
                 try:
-                    run = self._again(path)
+                    run = here or self._again(path)
+                    here = None  # one move can use the run that found this state
                     run.move(index)
                     number = self._visit(run, state, index)
                     if number is None:
                         continue
                     run.model.always()
                     if self._able[number]:
-                        queue.append(number)
+                        queue.append((number, run if len(queue) < 10_000 else None))
                     else:
                         ends.append(number)
                         run.model.at_rest(run.waiting())

@@ -5,8 +5,9 @@ with mail. Going to sleep means: raise the flag ``asleep``, then try to take fro
 wait in the poller for the bell, a timer or a descriptor. Whoever adds work appends first and reads the flag then; if it
 is up he takes it down, then rings. So a message is either found by him who goes to sleep, or rings for him.
 
-Here packets travel from worker to worker, now through a ready, now through an inbox. Foreign threads post them, all at
-the same time, and a timer of each worker fires when it likes.
+Here two packets travel to the last worker, now through a ready, now through an inbox: one from the first worker, the
+other from the second or, where there are only two, from a foreign thread. To see that the rules hold, the first packet
+then goes back, and where there are two workers a timer of the last one fires when it likes; broken rules show without.
 
 The bell is an eventfd. Registered edge-triggered, each write wakes one poll and nothing is ever read. Registered
 level-triggered, it wakes every poll until it is emptied.
@@ -47,35 +48,36 @@ class Worker(Shared):
     inbox: deque[Packet] = field(default_factory=deque)
     asleep: bool = False
     bell: bool = False
-    timer: bool = True
+    timer: bool = False
 
 
 Packet = tuple[Worker, ...]
-"""The workers that a packet still has to pass; an even number of them when it lies in a ready."""
+"""The workers on the way of a packet, from the one that has it."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Sleep(Model):
     workers: tuple[Worker, ...]
-    packets: tuple[Packet, ...]
+    foreign: tuple[Packet, ...]
     bell: Bell
     broken: Broken | None
-    arrived: int = 0
+    under_way: int
 
     def programs(self) -> dict[str, Steps[None]]:
-        threads = {f"foreign {number}": self.post(packet) for number, packet in enumerate(self.packets, 1)}
-        return {worker.name: self.run(worker) for worker in self.workers} | threads
+        posters = {"foreign": self.post(packet) for packet in self.foreign}
+        return {worker.name: self.run(worker) for worker in self.workers} | posters
 
     def run(self, me: Worker) -> Steps[None]:
         while True:
-            packet = yield from self.take(me)
-            while packet:
+            yield "take what is there"  # both deques in one step: to find neither is to find the first empty when
+            packet = self.pop(me.ready) or self.pop(me.inbox)  # the second is, since nobody else takes
+            if packet:
                 yield from self.pass_on(packet)
-                packet = yield from self.take(me)
+                continue
             yield "raise its flag"
             me.asleep = True
             if self.broken is not Broken.LOOK_BEFORE_RAISING_THE_FLAG:
-                packet = yield from self.take(me)
+                packet = yield from self.look_again(me)
             if not packet:
                 yield from self.poll(me)
             yield "take its flag down"
@@ -83,16 +85,16 @@ class Sleep(Model):
             if packet:
                 yield from self.pass_on(packet)
 
-    def take(self, me: Worker) -> Steps[Packet]:
+    def look_again(self, me: Worker) -> Steps[Packet]:
         yield "try to take from ready"
-        if me.ready:
-            return me.ready.popleft()
-        if me.asleep and self.broken is Broken.LOOK_INTO_READY_ONLY:
-            return ()
+        packet = self.pop(me.ready)
+        if packet or self.broken is Broken.LOOK_INTO_READY_ONLY:
+            return packet
         yield "try to take from the inbox"
-        if me.inbox:
-            return me.inbox.popleft()
-        return ()
+        return self.pop(me.inbox)
+
+    def pop(self, packets: deque[Packet]) -> Packet:
+        return packets.popleft() if packets else ()
 
     def poll(self, me: Worker) -> Steps[None]:
         if self.broken is Broken.EMPTY_THE_BELL_AFTER_LOOKING:
@@ -109,7 +111,7 @@ class Sleep(Model):
 
     def pass_on(self, packet: Packet) -> Steps[None]:
         if len(packet) == 1:
-            self.arrived += 1  # nobody reads this before the end
+            self.under_way -= 1  # nobody reads this before the end
         else:
             yield from self.post(packet[1:])
 
@@ -142,13 +144,18 @@ class Sleep(Model):
     def at_rest(self, waiting: dict[str, str]) -> None:
         for worker in self.workers:
             require(not worker.ready and not worker.inbox, f"{worker} sleeps on a message")
-        require(self.arrived == len(self.packets), "a packet got lost")
+        require(self.under_way == 0, "a packet got lost")
 
 
 def sleep(workers: int, bell: Bell, broken: Broken | None = None) -> Sleep:
-    a, b, c = crew = (Worker("A"), Worker("B"), Worker("C"))
-    packets = ((a, b, a), (b, a)) if workers == 2 else ((a, b), (b, c))
-    return Sleep("sleep", crew[:workers], packets, bell, broken)
+    crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
+    first, last = crew[0], crew[-1]
+    first.ready.append((first, last) if broken else (first, last, first))
+    if workers == 2:
+        last.timer = not broken
+        return Sleep("sleep", crew, ((last,),), bell, broken, under_way=2)
+    crew[1].ready.append((crew[1], last))
+    return Sleep("sleep", crew, (), bell, broken, under_way=2)
 
 
 @pytest.mark.parametrize("workers", [2, 3])

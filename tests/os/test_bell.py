@@ -113,7 +113,13 @@ def test_ringing_without_end_never_blocks_and_never_deafens(poller: Poller, bell
 def test_threads_that_ring_as_they_like_lose_no_message(poller: Poller, bell: AnyBell) -> None:
     """Each message is said, then rung; the sleeper quiets, then looks."""
     said: list[int] = []
-    threads = [threading.Thread(target=lambda: [(said.append(1), bell.ring()) for _ in range(200)]) for _ in range(3)]
+
+    def speak() -> None:
+        for _ in range(200):
+            said.append(1)
+            bell.ring()
+
+    threads = [threading.Thread(target=speak) for _ in range(3)]
     for thread in threads:
         thread.start()
 

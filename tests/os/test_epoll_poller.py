@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import socket
@@ -76,6 +77,35 @@ def test_more_ready_descriptors_than_one_answer_holds_come_by_turns(epoll: Epoll
         epoll.register(opened.enter_context(left).fileno())
 
     assert [len(epoll.poll(0)) for _ in range(4)] == [BATCH, BATCH, 1, 0]
+
+
+def test_a_long_wait_is_rounded_down_to_milliseconds_and_the_rest_is_waited_for_exactly(
+    epoll: EpollPoller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python turns seconds into nanoseconds and those into milliseconds, rounding up both times."""
+    coarse: list[int] = []
+    fine: list[float] = []
+
+    def wait(seconds: float, batch: int) -> list[tuple[int, int]]:
+        coarse.append(math.ceil(math.ceil(seconds * 1e9) / 1e6))
+        return []
+
+    def wait_finely(self: EpollPoller, seconds: float) -> list[tuple[int, int]]:
+        fine.append(seconds)
+        return []
+
+    monkeypatch.setattr(epoll, "_wait", wait)
+    monkeypatch.setattr(EpollPoller, "_wait_finely", wait_finely)
+    timeouts = [*(k / 1000 for k in range(2, 500)), *(k / 7919 for k in range(16, 20_000, 7)), 3600.0005, 86_399.9999]
+
+    for timeout in timeouts:
+        epoll.poll(timeout)
+
+        assert len(coarse) == len(fine) == 1
+        assert coarse[0] / 1000 + fine[0] == pytest.approx(timeout, abs=1e-9)
+        assert -1e-9 < fine[0] < 0.001 + 1e-9
+        coarse.clear()
+        fine.clear()
 
 
 def test_a_regular_file_cannot_be_watched(epoll: EpollPoller, tmp_path: Path) -> None:

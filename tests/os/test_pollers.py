@@ -317,7 +317,7 @@ def test_no_event_is_lost_when_hundreds_of_descriptors_are_ready(poller: Poller,
         watch(poller, reader.fileno(), READ)
         readers.add(reader.fileno())
 
-    told = set()
+    told: set[int] = set()
     while told < readers:
         events = poll_now(poller)
         assert events, f"{len(readers - told)} descriptors were not reported"
@@ -326,7 +326,7 @@ def test_no_event_is_lost_when_hundreds_of_descriptors_are_ready(poller: Poller,
     assert told == readers
 
 
-@pytest.mark.parametrize("timeout", [0.0, 0.0003, 0.001, 0.0019, 0.002, 0.0035, 0.0051])
+@pytest.mark.parametrize("timeout", [0.0, 0.0003, 0.001, 0.0019, 0.002, 0.003, 0.0035, 0.0051])
 def test_a_timeout_is_never_early(poller: Poller, pair: Sockets, timeout: float) -> None:
     watch(poller, pair[0].fileno(), READ)
     forget_first_edges(poller)
@@ -349,6 +349,16 @@ def test_a_timeout_is_not_rounded_up_to_milliseconds(poller: Poller, timeout: fl
         took.append(time.monotonic() - began)
 
     assert min(took) < timeout + 0.0004
+
+
+@pytest.mark.parametrize("timeout", [0.0019, 0.0059])
+def test_waiting_is_sleeping(poller: Poller, timeout: float) -> None:
+    wall, cpu = time.monotonic(), time.process_time()
+    for _ in range(10):
+        poller.poll(timeout)
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+
+    assert cpu < wall / 2
 
 
 @pytest.mark.parametrize("timeout", [-1.0, -0.0, 0])

@@ -65,7 +65,7 @@ def upward_imports(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
         own = layer_of(source.module)
         if own is None:
-            yield f"{source.path}: {source.module} belongs to no layer; give it a place in LAYERS of tests/repo/layers.py"
+            yield f"{source.path}: {source.module} belongs to no layer; LAYERS of tests/repo/layers.py has to know it"
             continue
         for found in imports_of(source, [other.module for other in sources]):
             if _root(found.target) == "conc_testing":
@@ -77,8 +77,8 @@ def upward_imports(sources: Iterable[Source]) -> Iterator[str]:
                 yield f"{found.place}: {source.module} imports {found.target}, which belongs to no layer"
             elif LAYERS.index(other) > LAYERS.index(own):
                 yield (
-                    f"{found.place}: {source.module} imports {found.target}, but {other} lies above {own}; move what is "
-                    "shared down, or let the upper one hand it in"
+                    f"{found.place}: {source.module} imports {found.target}, but {other} lies above {own}; "
+                    "move what is shared down, or let the upper one hand it in"
                 )
 
 
@@ -106,8 +106,8 @@ def private_imports(sources: Iterable[Source], conc_modules: Iterable[str]) -> I
             parts = [*found.target.split("."), *found.names]
             if parts[0] == "conc" and any(part.startswith("_") and not part.startswith("__") for part in parts):
                 yield (
-                    f"{found.place}: {source.module} imports {'.'.join(parts)}, which is private; use conc's public API "
-                    "or conc.lowlevel"
+                    f"{found.place}: {source.module} imports {'.'.join(parts)}, which is private; "
+                    "use conc's public API or conc.lowlevel"
                 )
 
 

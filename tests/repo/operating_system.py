@@ -37,7 +37,7 @@ def doors_bypassed(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
         if source.module != DOOR and not source.module.startswith(DOOR + "."):
             for node, what in _uses(source):
-                yield f"{source.at(node)}: {what} reaches the operating system; only conc/_os may: give it a function there"
+                yield f"{source.at(node)}: {what} reaches the operating system; only conc/_os may, so put it there"
 
 
 def _uses(source: Source) -> Iterator[tuple[ast.stmt | ast.expr, str]]:

@@ -30,7 +30,7 @@ def facade_violations(facade: Source) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom):
             imported.update((alias.asname or alias.name, node) for alias in node.names)
         elif not (position == 0 and _is_text(node)) and not _defines(node, "__all__"):
-            yield f"{facade.at(node)}: {facade.module} may only import and list names; move this to the module it is about"
+            yield f"{facade.at(node)}: {facade.module} may only import and list names; give this a home of its own"
     listed = set(exported_names(facade) or ())
     for name, node in imported.items():
         if name not in listed:
@@ -65,11 +65,13 @@ def public_names(sources: Iterable[Source]) -> Iterator[PublicName]:
 
 
 def home_violations(names: Iterable[PublicName]) -> Iterator[str]:
-    """Names exported by a module that is neither their own, nor its package, nor a façade; and names with two homes."""
+    """Public names that others than their package and the façades export too; and names with two homes. What a private
+    module defines gets its home from the one public module that exports it."""
     for public in names:
         place = f"{public.source.at(public.node)}: {public.name}"
         for exporter in public.exporters:
-            if exporter.module not in RE_EXPORTERS and not _is_within(public.source.module, exporter.module):
+            is_at_home = _is_within(public.source.module, exporter.module) or not _is_public(public.source.module)
+            if not is_at_home and exporter.module not in RE_EXPORTERS:
                 yield f"{place} is exported by {exporter.module} too; only its package, conc and conc.lowlevel may"
         homes = sorted(exporter.module for exporter in public.exporters if exporter.module != FACADE)
         if len(homes) > 1:
@@ -77,8 +79,8 @@ def home_violations(names: Iterable[PublicName]) -> Iterator[str]:
 
 
 def docstring_violations(names: Iterable[PublicName]) -> Iterator[str]:
-    """Public names, and public methods of public classes, that do not say what they are or do; and coroutines that do not
-    say *Checkpoint* and *If cancelled*."""
+    """Public names, and public methods of public classes, that do not say what they are or do; and coroutines that do
+    not say *Checkpoint* and *If cancelled*."""
     for public in names:
         if isinstance(public.node, ast.ClassDef | FunctionNode):
             documented = [(public.name, public.node), *_public_methods(public.node)]
@@ -107,7 +109,9 @@ def annotation_violations(names: Iterable[PublicName]) -> Iterator[str]:
             for method in node.body:
                 if isinstance(method, FunctionNode):
                     is_static = any(ast.unparse(decorator) == "staticmethod" for decorator in method.decorator_list)
-                    yield from _missing_annotations(public, f"{public.name}.{method.name}", method, skip_first=not is_static)
+                    yield from _missing_annotations(
+                        public, f"{public.name}.{method.name}", method, skip_first=not is_static
+                    )
 
 
 def _missing_annotations(public: PublicName, label: str, node: FunctionNode, *, skip_first: bool) -> Iterator[str]:

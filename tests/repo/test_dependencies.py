@@ -15,7 +15,9 @@ def undeclared_and_unused(sources: Iterable[Source], declared: set[str]) -> list
         for found in imports_of(source, ()):
             places.setdefault(found.target.partition(".")[0], found.place)
     foreign = {name for name in places if name != "conc" and name not in sys.stdlib_module_names}
-    undeclared = [f"{places[name]}: {name} is imported and no dependency in pyproject.toml" for name in foreign - declared]
+    undeclared = [
+        f"{places[name]}: {name} is imported and no dependency in pyproject.toml" for name in foreign - declared
+    ]
     return undeclared + [f"pyproject.toml: {name} is a dependency and never imported" for name in declared - foreign]
 
 

@@ -9,7 +9,9 @@ from tests.repo.sources import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = [
-    program for page in PAGES for program in programs(page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8"))
+    program
+    for page in PAGES
+    for program in programs(page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8"))
 ]
 
 

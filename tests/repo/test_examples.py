@@ -17,7 +17,7 @@ def example_of(source: Source) -> Program | None:
     shows the output."""
     if 'if __name__ == "__main__":' not in source.text:
         return None
-    description, _, shown = (ast.get_docstring(source.tree) or "").partition("\nPrints:\n")
+    _, _, shown = (ast.get_docstring(source.tree) or "").partition("\nPrints:\n")
     lines = [line.removeprefix("    ") + "\n" for line in shown.strip("\n").splitlines()]
     return Program(source.path, source.text, "".join(lines) or None)
 

@@ -91,7 +91,8 @@ def test_a_private_import_from_outside_is_named(statement: str) -> None:
 
 
 def test_a_public_import_from_outside_is_no_violation() -> None:
-    outside = planted("conc_testing.clock", "import conc\nfrom conc.lowlevel import Clock\nfrom conc_testing import _own")
+    text = "import conc\nfrom conc.lowlevel import Clock\nfrom conc_testing import _own"
+    outside = planted("conc_testing.clock", text)
 
     assert list(private_imports([outside], ["conc", "conc.lowlevel"])) == []
 

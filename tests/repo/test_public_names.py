@@ -14,7 +14,7 @@ from tests.repo.public_names import (
     home_violations,
     public_names,
 )
-from tests.repo.sources import Source, assert_holds, planted, read_folder
+from tests.repo.sources import ROOT, Source, assert_holds, planted, read_folder
 
 Rule = Callable[[Iterable[PublicName]], Iterator[str]]
 PACKAGES = ("conc", "conc_testing")
@@ -41,6 +41,11 @@ def test_every_listed_name_can_be_imported(package: str) -> None:
     for module, names in listed.items():
         for name in names or ():
             assert hasattr(importlib.import_module(module), name), f"{module} lists {name} and has none"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_says_that_it_is_typed(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
 
 
 def _module(folder: str, module: str) -> Source:
@@ -100,17 +105,23 @@ def test_a_name_that_two_packages_list_is_named() -> None:
     assert "2 homes (conc.net, conc.sync)" in two_homes
 
 
-def test_a_kernel_name_may_have_its_home_in_lowlevel_alone() -> None:
-    names = public_names(
-        [
-            planted("conc.lowlevel", 'from conc._kernel.suspend import park\n__all__ = ["park"]'),
-            planted("conc._kernel.suspend", 'async def park():\n    """Wait."""'),
-        ]
-    )
+def exporting_sleep(*modules: str) -> list[Source]:
+    text = 'from conc._kernel.clock import sleep\n__all__ = ["sleep"]'
+    return [planted("conc._kernel.clock", "async def sleep(): ..."), *(planted(module, text) for module in modules)]
 
-    (public,) = names
-    assert public.source.module == "conc._kernel.suspend"
+
+@pytest.mark.parametrize("home", ["conc.lowlevel", "conc.time.__init__"])
+def test_a_kernel_name_has_its_home_where_it_is_exported(home: str) -> None:
+    (public,) = public_names(exporting_sleep("conc.__init__", home))
+
+    assert public.source.module == "conc._kernel.clock"
     assert list(home_violations([public])) == []
+
+
+def test_a_kernel_name_with_two_homes_is_named() -> None:
+    (message,) = home_violations(public_names(exporting_sleep("conc.lowlevel", "conc.time.__init__")))
+
+    assert "2 homes (conc.lowlevel, conc.time)" in message
 
 
 def test_a_package_speaks_for_its_modules() -> None:
@@ -141,7 +152,10 @@ def test_a_module_that_the_facade_lists_is_no_name_of_its_own() -> None:
         ("LIMIT = 1", "LIMIT has no docstring"),
         ('async def f():\n    """F.\n\n    Checkpoint: always.\n    """', "does not say `If cancelled:`"),
         ('async def f():\n    """F. If cancelled: gone.\n\n    If cancelled: gone.\n    """', "not say `Checkpoint:`"),
-        ('class C:\n    """C."""\n    async def m(self):\n        """M.\n\n        Checkpoint: always."""', "of C.m does not"),
+        (
+            'class C:\n    """C."""\n    async def m(self):\n        """M.\n\n        Checkpoint: no."""',
+            "of C.m does not",
+        ),
     ],
 )
 def test_a_docstring_that_is_missing_or_silent_is_named(text: str, named: str) -> None:
@@ -156,7 +170,7 @@ def test_a_docstring_that_is_missing_or_silent_is_named(text: str, named: str) -
         'LIMIT = 1\n"""Bytes."""',
         "def _f(): ...",
         'class C:\n    """C."""\n    def __enter__(self): ...\n    def _m(self): ...',
-        'class C:\n    """C."""\n    @property\n    def p(self):\n        """P."""\n    @p.setter\n    def p(self, value): ...',
+        'class C:\n    """C."""\n    @property\n    def p(self):\n        """."""\n    @p.setter\n    def p(self): ...',
         'async def f():\n    """F.\n\n    Checkpoint: always.\n    If cancelled: nothing happened.\n    """',
     ],
 )

@@ -44,9 +44,7 @@ def test_a_longer_file_is_named() -> None:
     assert message.startswith("conc/a.py has 451 lines")
 
 
-@pytest.mark.parametrize(
-    ("allowed", "named"), [(72, "grew from 72 to 73"), (74, "shrank from 74 to 73"), (73, None)]
-)
+@pytest.mark.parametrize(("allowed", "named"), [(72, "grew from 72 to 73"), (74, "shrank from 74 to 73"), (73, None)])
 def test_an_exception_may_stay_and_only_shrink(allowed: int, named: str | None) -> None:
     messages = list(too_long([planted("conc.a", function_of(73))], {"conc/a.py::f": allowed}))
 
@@ -76,7 +74,7 @@ def test_a_shortcut_is_named(text: str, named: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "named"),
-    [("test_semaphore", "makes no claim"), ("test_close_twice", "makes no claim"), ("test_the_event_is_set_2", "number")],
+    [("test_semaphore", "makes no claim"), ("test_close_twice", "makes no claim"), ("test_event_is_set_2", "number")],
 )
 def test_an_unclear_test_name_is_named(name: str, named: str) -> None:
     (message,) = unclear_test_names([planted("tests.a", f"class T:\n    async def {name}(self): ...")])

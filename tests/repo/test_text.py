@@ -18,11 +18,11 @@ def test_tracked_files_have_no_loose_ends() -> None:
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ("see /ho" "me/ada/notes.md", "one machine"),
-        ("/ro" "ot/.cache", "one machine"),
-        ("path = '/Use" "rs/ada'", "one machine"),
-        ("# TO" "DO: later", "not finished"),
-        ("FIX" "ME", "not finished"),
+        ("see " + "/home/" + "ada/notes.md", "one machine"),
+        ("/root/" + ".cache", "one machine"),
+        ("path = '" + "/Users/" + "ada'", "one machine"),
+        ("# TO" + "DO: later", "not finished"),
+        ("FIX" + "ME", "not finished"),
     ],
 )
 def test_a_loose_end_is_named_with_its_line(line: str, named: str) -> None:
@@ -32,6 +32,6 @@ def test_a_loose_end_is_named_with_its_line(line: str, named: str) -> None:
     assert named in message
 
 
-@pytest.mark.parametrize("line", ["docs/home/page.md", "https://example.org/home/ada", "a to-do list", "/usr/bin/env bash"])
+@pytest.mark.parametrize("line", ["docs/home/page.md", "https://example.org/home/ada", "a to-do list", "/usr/bin/env"])
 def test_other_paths_and_words_are_no_violation(line: str) -> None:
     assert list(loose_ends([("notes.md", line)])) == []

@@ -1,0 +1,570 @@
+"""`nursery.start`: until the child says that it is ready it belongs to the caller, from then on to the nursery."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any
+
+import pytest
+
+import conc
+from conc.lowlevel import current_task
+from tests.kernel.support import run, settle
+
+
+async def serve(*, task_status: conc.TaskStatus) -> None:
+    task_status.started("ready")
+    await conc.sleep_forever()
+
+
+async def never_ready(*, task_status: conc.TaskStatus) -> None:
+    await conc.sleep_forever()
+
+
+def test_start_returns_what_the_child_said() -> None:
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(serve) == "ready"
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_start_waits_until_the_child_is_ready() -> None:
+    async def slow(*, task_status: conc.TaskStatus) -> None:
+        await conc.sleep(5)
+        task_status.started()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(slow) is None
+            assert conc.current_time() == 5
+
+    run(main)
+
+
+def test_the_arguments_and_the_name_reach_the_child() -> None:
+    async def child(first: int, second: int, *, task_status: conc.TaskStatus) -> None:
+        task_status.started((first, second, current_task().name))
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(child, 1, 2, name="the child") == (1, 2, "the child")
+
+    run(main)
+
+
+def test_the_child_sees_a_copy_of_the_callers_context() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        task_status.started(variable.get())
+        variable.set("child")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            variable.set("caller")
+            assert await nursery.start(child) == "caller"
+            await settle()
+            assert variable.get() == "caller"
+
+    run(main)
+
+
+def test_a_function_that_is_started_may_also_be_called() -> None:
+    async def child(*, task_status: conc.TaskStatus = conc.TASK_STATUS_IGNORED) -> str:
+        task_status.started("nobody listens")
+        return "value"
+
+    async def main() -> None:
+        assert await child() == "value"
+
+    run(main)
+
+
+def test_an_error_before_started_is_raised_by_start_bare() -> None:
+    error = ValueError("the port is taken")
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        await conc.checkpoint()
+        raise error
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with pytest.raises(ValueError, match="the port is taken") as caught:
+                await nursery.start(child)
+            assert caught.value is error
+            assert not nursery.cancel_scope.cancel_called
+
+    run(main)
+
+
+def test_the_cause_and_context_of_an_error_before_started_are_kept() -> None:
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise ValueError("outer") from inner
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with pytest.raises(ValueError, match="outer") as caught:
+                await nursery.start(child)
+            assert isinstance(caught.value.__cause__, KeyError)
+
+    run(main)
+
+
+@pytest.mark.parametrize("error_type", [KeyboardInterrupt, SystemExit])
+def test_an_exit_before_started_leaves_run_bare(error_type: type[BaseException]) -> None:
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        raise error_type
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            await nursery.start(child)
+
+    with pytest.raises(error_type):
+        run(main)
+
+
+def test_an_error_after_started_goes_to_the_nursery() -> None:
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        task_status.started()
+        await conc.checkpoint()
+        raise ValueError("later")
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with conc.open_nursery() as nursery:
+                await nursery.start(child)
+                await conc.sleep_forever()
+        assert [str(error) for error in caught.value.exceptions] == ["later"]
+
+    run(main)
+
+
+def test_a_child_that_fails_in_the_step_in_which_it_was_ready_fails_the_nursery_and_start_returns() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        task_status.started("ready")
+        raise ValueError("at once")
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with conc.open_nursery() as nursery:
+                trace.append(await nursery.start(child))
+        assert [str(error) for error in caught.value.exceptions] == ["at once"]
+
+    run(main)
+    assert trace == ["ready"]
+
+
+def test_a_child_that_returns_without_being_ready_is_an_error_that_names_it() -> None:
+    async def forgetful(*, task_status: conc.TaskStatus) -> None:
+        await conc.checkpoint()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with pytest.raises(RuntimeError, match="forgetful.*started"):
+                await nursery.start(forgetful)
+
+    run(main)
+
+
+def test_a_child_that_is_cancelled_alone_before_it_is_ready_is_an_error_that_names_it() -> None:
+    tasks: list[conc.Task[Any]] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        tasks.append(current_task())
+        await conc.sleep_forever()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            async with conc.open_nursery() as side:
+                side.start_soon(cancel_it)
+                with pytest.raises(RuntimeError, match="child.*started"):
+                    await nursery.start(child)
+
+    async def cancel_it() -> None:
+        await settle()
+        tasks[0].cancel()
+
+    run(main)
+
+
+def test_being_ready_a_second_time_is_an_error() -> None:
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        task_status.started("first")
+        with pytest.raises(RuntimeError, match="started"):
+            task_status.started("second")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(child) == "first"
+
+    run(main)
+
+
+def test_a_helper_of_the_child_may_say_that_it_is_ready() -> None:
+    async def helper(task_status: conc.TaskStatus) -> None:
+        await conc.sleep(1)
+        task_status.started("by the helper")
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        async with conc.open_nursery() as inner:
+            inner.start_soon(helper, task_status)
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(child) == "by the helper"
+
+    run(main)
+
+
+def test_a_function_that_takes_no_task_status_is_refused_by_start() -> None:
+    async def child() -> None:
+        """Cannot be told."""
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with pytest.raises(TypeError, match="task_status"):
+                await nursery.start(child)
+            assert not nursery.cancel_scope.cancel_called
+
+    run(main)
+
+
+def test_a_child_that_is_ready_belongs_to_the_nursery() -> None:
+    tasks: list[conc.Task[Any]] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        tasks.append(current_task())
+        task_status.started()
+        await conc.sleep_forever()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            await nursery.start(child)
+            assert tasks[0].parent_nursery is nursery
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+# Who is cancelled by what, before and after.
+
+
+def test_a_caller_that_is_cancelled_takes_the_child_with_it() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        try:
+            await conc.sleep_forever()
+        finally:
+            with conc.CancelScope(shield=True):
+                await conc.sleep(1)
+            trace.append("child ended")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(2) as scope:
+                await nursery.start(child)
+            trace.append("start ended")
+            assert scope.cancelled_caught
+            assert not nursery.cancel_scope.cancel_called
+
+    run(main)
+    assert trace == ["child ended", "start ended"]
+
+
+def test_the_callers_scopes_have_no_power_over_a_child_that_is_ready() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        task_status.started()
+        await conc.sleep(10)
+        trace.append("slept on")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.CancelScope() as scope:
+                await nursery.start(child)
+                scope.cancel()
+
+    run(main)
+    assert trace == ["slept on"]
+
+
+def test_a_value_is_delivered_although_the_caller_is_cancelled_before_it_runs() -> None:
+    got: list[str] = []
+
+    async def main() -> None:
+        scope = conc.CancelScope()
+
+        async def child(*, task_status: conc.TaskStatus) -> None:
+            task_status.started("ready")
+            scope.cancel()
+            await conc.sleep(1)
+            got.append("child went on")
+
+        async with conc.open_nursery() as nursery:
+            with scope:
+                got.append(await nursery.start(child))
+                await conc.checkpoint()
+                got.append("not reached")
+
+    run(main)
+    assert got == ["ready", "child went on"]
+
+
+def test_a_value_is_delivered_although_the_caller_was_cancelled_before_the_child_was_ready() -> None:
+    got: list[str] = []
+
+    async def stubborn(*, task_status: conc.TaskStatus) -> None:
+        with conc.CancelScope(shield=True):
+            await conc.sleep(5)
+            task_status.started("all the same")
+        await conc.sleep(5)
+        got.append("child went on")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(1) as scope:
+                got.append(await nursery.start(stubborn))
+                assert conc.current_time() == 5
+                await conc.checkpoint()
+            assert scope.cancelled_caught
+
+    run(main)
+    assert got == ["all the same", "child went on"]
+
+
+def test_a_shielded_child_of_a_cancelled_caller_lets_start_go_when_it_is_ready_not_when_it_ends() -> None:
+    async def shielded(*, task_status: conc.TaskStatus) -> None:
+        with conc.CancelScope(shield=True):
+            await conc.sleep(5)
+            task_status.started()
+            await conc.sleep(100)
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(1):
+                await nursery.start(shielded)
+            assert conc.current_time() == 5
+
+    run(main)
+
+
+def test_cancelling_the_nursery_does_not_touch_a_child_that_is_not_ready() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        await conc.sleep(5)
+        trace.append("not touched")
+        task_status.started("ready")
+        try:
+            await conc.checkpoint()
+        except conc.Cancelled:
+            trace.append("cancelled at its first cancel point in the nursery")
+            raise
+
+    async def starter(nursery: conc.Nursery) -> None:
+        trace.append(await nursery.start(child))
+
+    async def main() -> None:
+        async with conc.open_nursery() as outer:
+            async with conc.open_nursery() as nursery:
+                outer.start_soon(starter, nursery)
+                await settle()
+                nursery.cancel_scope.cancel()
+            assert conc.current_time() == 5
+
+    run(main)
+    assert trace[0] == "not touched"
+    assert sorted(trace[1:]) == ["cancelled at its first cancel point in the nursery", "ready"]
+
+
+def test_a_nursery_that_is_cancelled_around_its_caller_ends_start_at_once() -> None:
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(cancel_after, nursery.cancel_scope, 1)
+            await nursery.start(never_ready)
+        assert nursery.cancel_scope.cancelled_caught
+        assert conc.current_time() == 1
+
+    async def cancel_after(scope: conc.CancelScope, seconds: float) -> None:
+        await conc.sleep(seconds)
+        scope.cancel()
+
+    run(main)
+
+
+def test_a_nursery_waits_for_a_start_that_is_under_way() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        await conc.sleep(5)
+        task_status.started()
+        await conc.sleep(5)
+        trace.append("child ended")
+
+    async def starter(nursery: conc.Nursery) -> None:
+        await nursery.start(child)
+        trace.append("started")
+
+    async def main() -> None:
+        async with conc.open_nursery() as outer:
+            async with conc.open_nursery() as nursery:
+                outer.start_soon(starter, nursery)
+                await settle()
+            trace.append("nursery ended")
+
+    run(main)
+    assert trace == ["started", "child ended", "nursery ended"]
+
+
+def test_a_nursery_that_waited_for_a_start_in_vain_ends() -> None:
+    async def starter(nursery: conc.Nursery) -> None:
+        with conc.move_on_after(5):
+            await nursery.start(never_ready)
+
+    async def main() -> None:
+        async with conc.open_nursery() as outer:
+            async with conc.open_nursery() as nursery:
+                outer.start_soon(starter, nursery)
+                await settle()
+            assert conc.current_time() == 5
+
+    run(main)
+
+
+def test_a_shielded_caller_gets_its_value_from_a_cancelled_nursery() -> None:
+    got: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        await conc.sleep(1)
+        task_status.started("ready")
+        await conc.checkpoint()
+        got.append("not reached")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            nursery.cancel_scope.cancel()
+            with conc.CancelScope(shield=True):
+                got.append(await nursery.start(child))
+
+    run(main)
+    assert got == ["ready"]
+
+
+@pytest.mark.parametrize("cancelled", ["caller", "nursery"])
+def test_scopes_that_the_child_has_open_when_it_is_ready_move_with_it(cancelled: str) -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        with conc.fail_after(100), conc.CancelScope():
+            task_status.started()
+            await conc.sleep(10)
+            trace.append("slept on")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.CancelScope() as scope:
+                await nursery.start(child)
+                (scope if cancelled == "caller" else nursery.cancel_scope).cancel()
+                await conc.sleep(1)
+
+    run(main)
+    assert trace == (["slept on"] if cancelled == "caller" else [])
+
+
+@pytest.mark.parametrize("cancelled", ["caller", "nursery"])
+def test_children_that_the_child_has_when_it_is_ready_move_with_it(cancelled: str) -> None:
+    trace: list[str] = []
+
+    async def grandchild() -> None:
+        await conc.sleep(10)
+        trace.append("slept on")
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        async with conc.open_nursery() as inner:
+            inner.start_soon(grandchild)
+            await settle()
+            task_status.started()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.CancelScope() as scope:
+                await nursery.start(child)
+                (scope if cancelled == "caller" else nursery.cancel_scope).cancel()
+                await conc.sleep(1)
+
+    run(main)
+    assert trace == (["slept on"] if cancelled == "caller" else [])
+
+
+def test_a_child_that_becomes_ready_under_a_passed_deadline_of_the_caller_is_free_of_it() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        with pytest.raises(conc.Cancelled):
+            await conc.sleep_forever()
+        task_status.started()
+        await conc.sleep(1)
+        trace.append("free")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(2):
+                await nursery.start(child)
+
+    run(main)
+    assert trace == ["free"]
+
+
+def test_a_start_inside_a_start_passes_the_child_on() -> None:
+    async def inner(*, task_status: conc.TaskStatus) -> None:
+        await conc.sleep(1)
+        task_status.started("from inside")
+        await conc.sleep(1)
+
+    async def outer(*, task_status: conc.TaskStatus) -> None:
+        async with conc.open_nursery() as nursery:
+            task_status.started(await nursery.start(inner))
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            assert await nursery.start(outer) == "from inside"
+            assert conc.current_time() == 1
+
+    run(main)
+
+
+def test_start_in_a_cancelled_scope_starts_nothing() -> None:
+    trace: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        trace.append("begun")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.CancelScope() as scope:
+                scope.cancel()
+                await nursery.start(child)
+            assert scope.cancelled_caught
+
+    run(main)
+    assert trace == []
+
+
+def test_start_leaves_nothing_behind_when_it_is_given_up() -> None:
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            for _ in range(3):
+                with conc.move_on_after(1):
+                    await nursery.start(never_ready)
+            assert not nursery.children
+
+    run(main)
