@@ -20,7 +20,11 @@ PUBLISHED = harness.ROOT / "docs" / "benchmarks"
 
 
 def main() -> int:
-    """Run what the command line asks for; 1 if conc itself failed somewhere, else 0 (a missed target is a result)."""
+    """Run what the command line asks for.
+
+    The exit code is 1 if conc itself failed somewhere, 130 after Ctrl-C, 2 for a wrong command line, else 0: a missed
+    target is a result.
+    """
     options = _command_line().parse_args()
     try:
         chosen = scenarios.chosen(options.scenarios)
@@ -38,18 +42,20 @@ def main() -> int:
         scenarios=[],
     )
     progress = harness.Progress(competing * rounds)
+    stopped = False
     try:
         for result in harness.run(chosen, rounds=rounds, quick=options.quick, peers=peers, tell=progress.tell):
             report.scenarios.append(result)
             progress.clear()
             print(scenario_text(result) + "\n", flush=True)
     except KeyboardInterrupt:
+        stopped = True
         progress.clear()
         print("stopped; what was complete is reported", flush=True)
     print(report_text(report))
     complete = len(report.scenarios) == len(scenarios.all_scenarios()) and not peers and not options.quick
     _write(report, _folder(options.out, complete))
-    return int(any(failure and label == "conc" for _, label, failure in report.failures()))
+    return 130 if stopped else int(any(failure and label == "conc" for _, label, failure in report.failures()))
 
 
 def _command_line() -> argparse.ArgumentParser:

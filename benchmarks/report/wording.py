@@ -120,6 +120,6 @@ def machine_lines(report: Report) -> list[str]:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
         f"{versions}",
         f"load for the servers: {machine['load_generator']}",
-        f"{report.started}, {report.rounds} rounds{', quick sizes' if report.quick else ''}",
+        f"{report.started}, rounds: {report.rounds}{', quick sizes' if report.quick else ''}",
     ]
     return [*lines, f"the GIL was switched on by {', '.join(switched_on)}"] if switched_on else lines

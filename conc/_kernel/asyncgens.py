@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import _AsyncGeneratorContextManager
-from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.cancel import CancelScope
-from conc._kernel.task import Task
+from conc._kernel.task import Detour, Task
 
 if TYPE_CHECKING:
     from conc._kernel.strand import Strand
@@ -75,7 +74,7 @@ class Generators:
         scope = CancelScope()
         scope._cause = ("shutdown", "its async generator was dropped")
         scope.cancelled = True
-        task: Task[Any] = Task(_close(generator), copy_context(), None, scope, strand, next(worker.numbers), "aclose")  # type: ignore[arg-type]
+        task: Task[Any] = Task(_close(generator), None, None, scope, strand, next(worker.numbers), "aclose")  # type: ignore[arg-type]
         scope._task = task
         task._own_scope = scope
         self._closing.append(task)
@@ -117,38 +116,40 @@ class Generators:
         for reference, _ in self._alive.values():
             generator = reference()
             if generator is not None and generator.ag_frame is frame:
-                task.send = _Watch(task, scope, reference)
+                task.context = Watch(task, scope, reference)
                 return
 
 
-class _Watch:
-    """Stands in for ``coro.send`` of a task while one of its scopes was entered by an async generator."""
+class Watch(Detour):
+    """Looks after each step of a task whether the async generator that entered one of its scopes has yielded inside."""
 
-    __slots__ = ("_generator", "_scope", "_task")
+    __slots__ = ("_generator", "_scope")
 
     def __init__(self, task: Task[Any], scope: CancelScope, generator: weakref.ref[AsyncGenerator[Any, Any]]) -> None:
-        self._task = task
+        super().__init__(task)
         self._scope = scope
         self._generator = generator
 
-    def __call__(self, _: None) -> Any:
-        task, scope = self._task, self._scope
-        coro: Any = task.coro
+    def run(self, send: Callable[[None], Any], _: None) -> Any:
+        """One step, and the look behind it."""
+        task, scope = self.task, self._scope
         if scope._left:
-            task.send = coro.send
-            return coro.send(None)
-        yielded = coro.send(None)
+            task.context = self.context
+            return self.step(send, None)
+        yielded = self.step(send, None)
         generator = self._generator()
-        if not scope._left and generator is not None and not generator.ag_running:
-            task.send = coro.send
-            return coro.throw(
-                RuntimeError(
-                    f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
-                    "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or make "
-                    "the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
-                )
-            )
-        return yielded
+        if scope._left or generator is None or generator.ag_running:
+            return yielded
+        task.context = self.context
+        coro: Any = task.coro
+        return self.step(
+            coro.throw,
+            RuntimeError(
+                f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
+                "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or "
+                "make the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
+            ),
+        )
 
 
 async def _close(generator: AsyncGenerator[Any, Any]) -> None:

@@ -112,23 +112,28 @@ class Descriptors:
         return len(self._table)
 
     def open(self, fd: int) -> Descriptor:
-        """The registration of a descriptor that its user closes with `Descriptor.close`; made if there is none.
+        """The registration of a descriptor that its user closes with `Descriptor.close`.
 
         Raises:
             OSError: the operating system cannot wait for this descriptor.
         """
-        descriptor = self._table.get(fd)
-        if descriptor is not None and descriptor.users:
-            # The number was used before and closed without a word: what is registered is another file.
-            stale = descriptor.read.task or descriptor.write.task
-            if stale is None:
-                self.drop(descriptor)
-                descriptor = None
-        if descriptor is None:
-            self._poller.register(fd)
-            descriptor = self._table[fd] = Descriptor(fd, self._worker)
-        descriptor.users += 1
+        descriptor = Descriptor(fd, self._worker)
+        self.enter(descriptor)
         return descriptor
+
+    def enter(self, descriptor: Descriptor) -> None:
+        """Register what its user made for this worker, when something first has to be waited for.
+
+        Raises:
+            OSError: the operating system cannot wait for this descriptor.
+        """
+        fd = descriptor.fd
+        former = self._table.get(fd)
+        if former is not None:
+            former.close()  # the number was used before and closed without a word: what is registered is another file
+        self._poller.register(fd)
+        self._table[fd] = descriptor
+        descriptor.users = 1
 
     def drop(self, descriptor: Descriptor) -> None:
         """Take a registration back."""

@@ -10,9 +10,9 @@ from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
 from conc._kernel.cancel import CancelScope
-from conc._kernel.current import current_task, current_worker, slot
+from conc._kernel.current import charge, current_task, current_worker, slot
 from conc._kernel.strand import Strand
-from conc._kernel.suspend import cancel_shielded_checkpoint, suspend, unpark
+from conc._kernel.suspend import cancel_shielded_checkpoint, suspend, toll, unpark
 from conc._kernel.task import Task
 from conc._kernel.asyncfn import explain_call, function_name, is_coroutine, refuse_function
 from conc.errors import Cancelled
@@ -88,7 +88,8 @@ class Nursery:
             raise
         if type(coro) is not CoroutineType and not is_coroutine(coro):
             refuse_function(async_fn, coro)
-        task = Task(coro, copy_context(), self, self.cancel_scope, strand, next(worker.numbers), name)  # type: ignore[arg-type]
+        context = copy_context() if running.context is not None or worker.plain else None
+        task = Task(coro, context, self, self.cancel_scope, strand, next(worker.numbers), name)  # type: ignore[arg-type]
         self.children[task] = None
         worker.ready.append(task)
         if worker.watched:
@@ -115,16 +116,17 @@ class Nursery:
                 "so it could end before the message arrives; send it through a channel, or start a task in a nearer nursery"
             )
         number = next(worker.numbers)
+        context = copy_context() if running.context is not None or worker.plain else None
         if self.parallel:
             scope = CancelScope()
             strand = Strand(None, scope)
-            task: Task[T] = Task(None, copy_context(), self, scope, strand, number, name)
+            task: Task[T] = Task(None, context, self, scope, strand, number, name)
             scope._parent = self.cancel_scope
             scope._task = task
             strand.root = task
         else:
-            task = Task(None, copy_context(), self, self.cancel_scope, self.strand, number, name)
-        task.unstarted = (async_fn, args)
+            task = Task(None, context, self, self.cancel_scope, self.strand, number, name)
+        task.value = (async_fn, args)
         if at_home:
             self._adopt(task)
         else:
@@ -175,6 +177,7 @@ class Nursery:
                 "start: the child moves to this nursery within one strand; here it would have to change strands. "
                 "Use start_soon and an Event, or open an ordinary nursery in the child"
             )
+        charge() or await toll()
         status = TaskStatus(self)
         self._starting += 1
         try:

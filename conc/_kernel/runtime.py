@@ -226,8 +226,9 @@ class Runtime:
         scope = CancelScope()
         strand = Strand(worker, scope)
         self._root = root = RootNursery(worker, strand, self._shut_down)
-        task: Task[T] = Task(None, copy_context(), root, scope, strand, next(worker.numbers), None)
-        task.unstarted = (async_fn, args)
+        context = copy_context()
+        task: Task[T] = Task(None, context if len(context) else None, root, scope, strand, next(worker.numbers), None)
+        task.value = (async_fn, args)
         scope._task = strand.root = root.main = task
         root.children[task] = None
         crew.threads.add(threads.current_ident())
@@ -341,9 +342,14 @@ class Runtime:
         assert root is not None
         if self._deadlock is None:
             tree = str(task_tree(self))
+            nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, and nobody outside could send"
+            if self.clock.virtual:
+                nobody = (
+                    "nothing is ready, virtual time does not move on by itself, and no thread job, open portal or "
+                    "conc.lowlevel.expect_wakeup() says that anything may come from outside"
+                )
             self._deadlock = Deadlock(
-                "nothing can wake any task any more: nothing is ready, no timer is set, no descriptor or thread is "
-                f"waited for, and nobody outside could send. Who waits for what:\n{tree}"
+                f"nothing can wake any task any more: {nobody}. Who waits for what:\n{tree}"
             )
             root.strand.post(lambda: self._shut_down("deadlock", "nothing can wake any task any more"))
         else:
@@ -382,6 +388,7 @@ class Runtime:
                 if thread.is_alive():
                     self._stopped = (self._stopped or "stopped") + f"\n{thread.name} is still in a step of a task"
         finally:
+            self.clock.attach(None)
             self._crew = None
             self._root = None
             self._threads = []

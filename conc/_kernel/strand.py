@@ -6,7 +6,7 @@ A strand stands in a worker's inbox in place of a task when it has mail: what th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from conc._kernel.suspend import PARKED, Marker
 
@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from conc._kernel.cancel import CancelScope
     from conc._kernel.task import Task
     from conc._kernel.worker import Worker
-
-
-class NoContext:
-    """Stands for a `contextvars.Context` where kernel code runs in that of its thread."""
-
-    __slots__ = ()
-
-    def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
-        """Just call it."""
-        return function(argument)
-
-
-NO_CONTEXT = NoContext()
 
 
 class Strand:
@@ -41,10 +28,9 @@ class Strand:
     look into the mailbox. So a message is seen by the one or told by the other.
     """
 
-    __slots__ = ("__weakref__", "mail", "root", "scope", "worker")
+    __slots__ = ("__weakref__", "mail", "root", "scope", "since", "worker")
 
     is_task: ClassVar[bool] = False
-    context: ClassVar[NoContext] = NO_CONTEXT
 
     def __init__(self, worker: Worker | None, scope: CancelScope) -> None:
         self.worker = worker
@@ -64,8 +50,23 @@ class Strand:
         if worker is not None:
             worker.deliver(self)
 
+    @property
+    def context(self) -> Strand:
+        """In the place of a task's context: what the worker calls ``run`` of."""
+        return self
+
+    coro = context
+
     def send(self, _: None) -> Marker:
-        """Read the mail: what the worker calls when this strand stands in its inbox."""
+        """In the place of a coroutine's ``send``."""
+        return self.read_mail()
+
+    def run(self, send: object, _: None) -> Marker:
+        """In the place of one step: read the mail."""
+        return self.read_mail()
+
+    def read_mail(self) -> Marker:
+        """Call the messages that are there, in order. By the owner, between two steps."""
         mail = self.mail
         while batch := mail[:]:
             del mail[: len(batch)]

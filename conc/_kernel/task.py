@@ -35,6 +35,8 @@ class Task(Generic[T]):
     Invariant: `wait` is None (running, fresh, or at a checkpoint), an object with ``withdraw`` (parked), GRANTED (to be
     resumed), or one of RETURNED, RAISED, CANCELLED, with the result or error in `value`.
     Invariant: a task stands in a ready queue exactly if it is neither running nor parked nor ended.
+    Invariant: `context` is None as long as the task sees no context variables and has set none: it then runs in the
+    plain context of its worker, which is empty.
     """
 
     __slots__ = (
@@ -47,10 +49,8 @@ class Task(Generic[T]):
         "id",
         "parent_nursery",
         "scope",
-        "send",
         "since",
         "strand",
-        "unstarted",
         "value",
         "wait",
     )
@@ -60,7 +60,7 @@ class Task(Generic[T]):
     def __init__(
         self,
         coro: CoroutineType[Any, Any, T] | None,
-        context: Context,
+        context: Context | None,
         nursery: Nursery | None,
         scope: CancelScope,
         strand: Strand,
@@ -68,7 +68,7 @@ class Task(Generic[T]):
         name: str | None,
     ) -> None:
         self.coro = coro
-        self.context = context
+        self.context: Context | Detour | None = context
         self.parent_nursery = nursery
         self.scope = scope
         self.strand = strand
@@ -78,9 +78,6 @@ class Task(Generic[T]):
         self._name = name
         self._joiners: list[Task[Any] | RemoteJoin] | None = None
         self._own_scope: CancelScope | None = None
-        self.unstarted: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
-        if coro is not None:
-            self.send: Callable[[None], Any] = coro.send
 
     # ---- for everybody --------------------------------------------------------------------------------------------
 
@@ -205,17 +202,17 @@ class Task(Generic[T]):
         if wait is None:
             if worker.task is self or not self.started:  # type: ignore[union-attr]
                 return  # the next cancel point is still to come
-            self.send = self._throw  # at a checkpoint, in the ready queue
+            self.throw(None)  # at a checkpoint, in the ready queue
         elif wait.withdraw(self):
             self.wait = None
             self.value = None
-            self.send = self._throw
+            self.throw(None)
             worker.ready.append(self)  # type: ignore[union-attr]
 
-    def _throw(self, _: None) -> Any:
-        coro: Any = self.coro
-        self.send = coro.send
-        return coro.throw(self.scope.cancellation())
+    def throw(self, error: BaseException | None) -> None:
+        """Let the next step raise `error` in the coroutine, or if that is None, the cancellation of its scope."""
+        if not isinstance(self.context, Interruption):
+            self.context = Interruption(self, error)
 
     def expire(self) -> None:
         """The deadline of a sleep has come: called by the timers of the owner."""
@@ -254,11 +251,14 @@ class Task(Generic[T]):
             self.base_scope._look_again()
 
     def begin(self) -> None:
-        """Create the coroutine of a child that was started from elsewhere. By the owner, before the first step."""
-        async_fn, args = self.unstarted
-        self.unstarted = None
-        self.coro = self.context.run(call_async, async_fn, args)
-        self.send = self.coro.send
+        """Create the coroutine of a child whose function and arguments stand in `value`. By the owner, before the first
+        step: so coroutine, frame and locals belong to the thread that runs them."""
+        async_fn, args = self.value
+        self.value = None
+        context = self.context or Context()
+        self.coro = context.run(call_async, async_fn, args)
+        if len(context):  # type: ignore[arg-type]
+            self.context = context
 
     def move(self, nursery: Nursery) -> None:
         """Belong to another nursery of the strand from now on, and to its scopes."""
@@ -279,8 +279,7 @@ class Task(Generic[T]):
     def leave(self, result: Any, error: BaseException | None) -> BaseException | None:
         """Write the outcome, and drop what is not needed any more. Returns the error that the nursery has to know."""
         self.coro = None
-        self.context = None  # type: ignore[assignment]
-        self.send = None  # type: ignore[assignment]
+        self.context = None
         base = self.base_scope
         if self.scope is not base:
             error = self._leave_scopes(base, error)
@@ -343,6 +342,46 @@ class Task(Generic[T]):
         assert self._joiners is not None, "a joiner waits for a task that has told its joiners"
         self._joiners.remove(joiner)
         return True
+
+
+class Detour:
+    """Stands in the place of a task's context for a while, to do something else than step the coroutine.
+
+    The worker calls ``context.run(coro.send, None)`` for each step of a task whose context is not None.
+    """
+
+    __slots__ = ("context", "task")
+
+    def __init__(self, task: Task[Any]) -> None:
+        self.task = task
+        self.context = task.context
+
+    def step(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """Call `function` in the task's real context. Where that is plain, the worker is in it already."""
+        context = self.context
+        return function(argument) if context is None else context.run(function, argument)
+
+    def run(self, send: Callable[[None], Any], _: None) -> Any:
+        """One step."""
+        raise NotImplementedError
+
+
+class Interruption(Detour):
+    """The next step raises something in the coroutine, in place of resuming it."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, task: Task[Any], error: BaseException | None) -> None:
+        super().__init__(task)
+        self._error = error
+
+    def run(self, send: Callable[[None], Any], _: None) -> Any:
+        """Raise it, with everything as it was before."""
+        task = self.task
+        context = task.context = self.context
+        coro: Any = task.coro
+        error = self._error or task.scope.cancellation()
+        return coro.throw(error) if context is None else context.run(coro.throw, error)
 
 
 def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> CoroutineType[Any, Any, Any]:

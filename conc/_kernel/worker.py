@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextvars import Context
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class Worker:
         self.ready: Deque[Task[Any]] = Deque()
         self.inbox: Deque[Task[Any] | Strand] = Deque()
         self.fresh: Deque[Strand] = Deque()
+        self.plain = Context()
         self.unarmed: list[CancelScope] = []
         self.timers = TimerQueue()
         self.poller = poller
@@ -116,9 +118,9 @@ class Worker:
         used = 0
         inbox, ready = self.inbox, self.ready
         if inbox:
-            used = self._run(inbox, min(len(inbox), DUE_STEPS, left) if ready else min(len(inbox), left))
+            used = self.plain.run(self._run, inbox, min(len(inbox), DUE_STEPS, left) if ready else min(len(inbox), left))
         if ready and used < left and self.budget > RESERVE:
-            used += self._run(ready, left - used)
+            used += self.plain.run(self._run, ready, left - used)
         self.steps_left -= used
         if self.steps_left <= 0 or self.budget <= RESERVE or not (ready or inbox):
             self.stirred = self.steps_left != STEPS
@@ -126,9 +128,14 @@ class Worker:
             self.look()
 
     def _run(self, queue: Deque[Any], steps: int) -> int:
-        """Step up to `steps` of what stands in `queue`: returns how many. The hot loop."""
+        """Step up to `steps` of what stands in `queue`: returns how many. The hot loop, run inside `plain`.
+
+        Most programs set no context variables. Their tasks share one empty context, entered once a turn; a task that
+        sets a variable gets that context for its own, and the worker a new one.
+        """
         take = queue.popleft if self.seam is None else self.seam.taker(queue)
         again = self.ready.append
+        plain = self.plain
         now = self.time
         done = 0
         try:
@@ -136,8 +143,9 @@ class Worker:
                 task = take()
                 self.task = task
                 done += 1
+                context = task.context
                 try:
-                    yielded = task.context.run(task.send, None)
+                    yielded = task.coro.send(None) if context is None else context.run(task.coro.send, None)
                 except StopIteration as stop:
                     self._finish(task, stop.value, None)
                 except BaseException as error:
@@ -148,19 +156,25 @@ class Worker:
                 else:
                     if yielded is None:
                         if task.scope.cancelled:
-                            task.send = task._throw
+                            task.throw(None)
                         again(task)
                     elif yielded is PARKED:
-                        if task.is_task:
-                            task.since = now
+                        task.since = now
                     elif yielded is SHIELDED:
                         again(task)
                     else:
                         self._refuse(task, yielded)
-                    if self.budget <= RESERVE:
-                        break
+                if plain:
+                    if task.context is None and task.coro is not None:
+                        task.context = plain
+                    self.plain = Context()
+                    break
+                if self.budget <= RESERVE:
+                    break
         finally:
             self.task = None
+            if self.seam is not None:
+                self.seam.step_over()
         return done
 
     def look(self) -> None:
@@ -250,7 +264,7 @@ class Worker:
         try:
             strand.scope.cancelled = strand.scope._parent.cancelled  # type: ignore[union-attr]
             task.scope = strand.scope
-            strand.send(None)
+            strand.read_mail()
             task.begin()
         finally:
             self.task = None
@@ -290,13 +304,7 @@ class Worker:
         elif kind.__module__.split(".")[0] == "trio":
             hint = "; trio's functions need trio.run"
         error = TypeError(f"{task!r} awaited something that is not of conc: it yielded {yielded!r}{hint}")
-        coro = task.coro
-
-        def throw(_: None) -> Any:
-            task.send = coro.send  # type: ignore[union-attr]
-            return coro.throw(error)  # type: ignore[union-attr]
-
-        task.send = throw
+        task.throw(error)
         self.ready.append(task)
 
     # ---- the thread -----------------------------------------------------------------------------------------------

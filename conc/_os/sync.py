@@ -34,7 +34,7 @@ def is_empty_by_taking(deque: collections.deque[Any]) -> bool:
 
 
 def is_empty_by_copying(deque: collections.deque[Any]) -> bool:
-    """Whether a deque that others take from is empty, on any build: a copy is made under its lock, and takes nothing."""
+    """Whether a deque that others take from is empty, on any build: a copy is made under its lock."""
     return not deque.copy()
 
 

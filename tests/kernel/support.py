@@ -32,6 +32,9 @@ class VirtualClock:
         self._now = max(self._now, deadline)
         return True
 
+    def attach(self, look_again: Callable[[], None] | None) -> None:
+        pass
+
 
 def run(main: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
     """`conc.run` on virtual time: sleeps cost nothing, and a program that hangs is a Deadlock."""

@@ -1,0 +1,228 @@
+"""Virtual time: it stands still while anybody can go on, and costs nothing to pass.
+
+The kernel tells the clock when the whole program has come to rest, on all workers: nothing is runnable, nothing is due,
+and nothing that was declared (a thread job, an open portal, `conc.lowlevel.expect_wakeup`) may come from outside. Only
+then does anything happen here, in this order: who waits for the rest itself is resumed; time that a task advances goes
+on to the next deadline; and in automatic mode so does time that nobody advances. Real idle time means nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from conc.lowlevel import Task, current_runtime, park, unpark
+
+
+class VirtualClock:
+    """A clock for ``conc.run(main, clock=VirtualClock())``: a program that sleeps for a year ends at once.
+
+    It works with any number of workers, for one run at a time. It reads no real time, so whatever is awaited from
+    outside the program has to be declared, or time moves on without it.
+
+    Args:
+        auto: whether time moves on to the next deadline when the program has come to rest. If not, only `advance` and
+            `jump` move it.
+        start: the time at the beginning, in seconds.
+
+    Raises:
+        ValueError: `start` is not a finite number.
+
+    Attributes:
+        auto: as the argument; may be changed at any time.
+
+    Invariant: time never runs backwards, and a deadline is not passed before everything due earlier has been done,
+    except by a `jump`.
+    """
+
+    virtual = True
+
+    def __init__(self, auto: bool = True, start: float = 0.0) -> None:
+        if not math.isfinite(start):
+            raise ValueError(f"start must be a finite number of seconds, not {start!r}")
+        self.auto = auto
+        self._now = float(start)
+        self._resting: deque[Task[Any]] = deque()
+        self._journeys: list[_Journey] = []
+        self._lock = Lock()  # of the two lines above: whoever is taken off decides what becomes of the wait
+        self._look_again: Callable[[], None] | None = None
+
+    # ---- for tests ------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Wait until every other task is durably blocked: what could be done without time passing has been done.
+
+        Several who wait for this are resumed one after another, each with the others at rest, in order.
+
+        Raises:
+            RuntimeError: the running program has another clock.
+
+        Checkpoint: always, and it lets all others run.
+        If cancelled: it ends early.
+        """
+        self._check_own("settle")
+        await park(_Rest(self._resting, self._lock), self._resting.append)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and everything happen that it brings.
+
+        Time stops at every deadline on the way, the last moment included, and goes on when all that became due there has
+        settled. Without deadlines on the way it settles once, so ``advance(0)`` is a `settle`.
+
+        Args:
+            seconds: how long, at least 0 and finite.
+
+        Raises:
+            ValueError: negative, or not a finite number.
+            RuntimeError: the running program has another clock.
+
+        Checkpoint: always, and it lets all others run.
+        If cancelled: time stays where it is.
+        """
+        _check_duration(seconds)
+        self._check_own("advance")
+        journey = _Journey(self._now + seconds, self._journeys, self._lock)
+        await park(journey, journey.begin)
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass in one leap, as for a machine that was asleep: all that is overdue then becomes due together.
+
+        Args:
+            seconds: how long, at least 0 and finite.
+
+        Raises:
+            ValueError: negative, or not a finite number.
+
+        Checkpoint: never.
+        """
+        _check_duration(seconds)
+        self._now += seconds
+        if self._look_again is not None:
+            self._look_again()
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock at {self._now:.6g} s, {'automatic' if self.auto else 'moved by hand'}>"
+
+    # ---- for the kernel: conc.lowlevel.Clock ------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The time in seconds. Hot."""
+        return self._now
+
+    def idle(self, deadline: float) -> float | None:
+        """Nothing to wait for if the deadline has come; otherwise it never comes by itself."""
+        return 0.0 if deadline <= self._now else None
+
+    def advance_when_idle(self, deadline: float) -> bool:
+        """The program is at rest: resume who waits for that, or move on. False if there is nothing to be done."""
+        if deadline <= self._now:
+            return True  # a worker has not seen yet what a jump has made due
+        with self._lock:
+            task: Task[Any] | None = None
+            journey = min(self._journeys, key=_target, default=None)
+            if self._resting:
+                task = self._resting.popleft()
+            elif journey is not None and journey.target < deadline:
+                self._journeys.remove(journey)
+                self._now = max(self._now, journey.target)
+                task = journey.task
+            elif deadline != math.inf and (journey is not None or self.auto):
+                self._now = deadline
+            else:
+                return False
+        if task is not None:
+            unpark(task)
+        return True
+
+    def attach(self, look_again: Callable[[], None] | None) -> None:
+        """A run begins, or has ended.
+
+        Raises:
+            RuntimeError: another run uses this clock at the moment.
+        """
+        if look_again is not None and self._look_again is not None:
+            raise RuntimeError(
+                "this VirtualClock is the clock of a run already: it moves when all of that run is at rest, which says "
+                "nothing about another; make a VirtualClock for each"
+            )
+        self._look_again = look_again
+
+    def _check_own(self, name: str) -> None:
+        if current_runtime().clock is not self:
+            raise RuntimeError(
+                f"VirtualClock.{name}: this is not the clock of the running program, which has {current_runtime().clock!r}"
+            )
+
+
+async def settle() -> None:
+    """Wait until every other task is durably blocked, on the `VirtualClock` of the running program.
+
+    Raises:
+        RuntimeError: the program runs on real time, where nobody can tell what is still to come.
+
+    Checkpoint: always, and it lets all others run.
+    If cancelled: it ends early.
+    """
+    clock = current_runtime().clock
+    if not isinstance(clock, VirtualClock):
+        raise RuntimeError("settle() needs virtual time: conc.run(..., clock=conc_testing.VirtualClock())")
+    await clock.settle()
+
+
+class _Rest:
+    """What a task waits for in `VirtualClock.settle`."""
+
+    reason = "every other task to be blocked (settle)"
+
+    def __init__(self, line: deque[Task[Any]], lock: Lock) -> None:
+        self._line = line
+        self._lock = lock
+
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The task was cancelled, on its own thread: False if it has been resumed already."""
+        with self._lock:
+            if task not in self._line:
+                return False
+            self._line.remove(task)
+            return True
+
+
+class _Journey:
+    """What a task waits for in `VirtualClock.advance`."""
+
+    def __init__(self, target: float, journeys: list[_Journey], lock: Lock) -> None:
+        self.target = target
+        self.task: Task[Any] | None = None
+        self._journeys = journeys
+        self._lock = lock
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        return f"time to advance to {self.target:.6g} s"
+
+    def begin(self, task: Task[Any]) -> None:
+        """The task is parked: set out."""
+        with self._lock:
+            self.task = task
+            self._journeys.append(self)
+
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The task was cancelled, on its own thread: False if it has arrived already."""
+        with self._lock:
+            if self not in self._journeys:
+                return False
+            self._journeys.remove(self)
+            return True
+
+
+def _target(journey: _Journey) -> float:
+    return journey.target
+
+
+def _check_duration(seconds: float) -> None:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"seconds must be finite and at least 0, not {seconds!r}: time never runs backwards")
