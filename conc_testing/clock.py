@@ -96,10 +96,11 @@ class VirtualClock:
         Raises:
             ValueError: negative, or not a finite number.
 
-        Checkpoint: never.
+        Checkpoint: never. From any task or thread.
         """
         _check_duration(seconds)
-        self._now += seconds
+        with self._lock:
+            self._now += seconds
         if self._look_again is not None:
             self._look_again()
 

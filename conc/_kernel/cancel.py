@@ -22,6 +22,7 @@ from conc.errors import Cancelled
 if TYPE_CHECKING:
     from conc._kernel.nursery import Nursery
     from conc._kernel.task import Task
+    from conc._kernel.worker import Worker
 
 
 class CancelScope:
@@ -287,10 +288,13 @@ class CancelScope:
         self._look_again()
 
     def _rearm(self) -> None:
-        if not self._left:
-            self._disarm()
-            if self._deadline != math.inf and self._cause is None:
-                self._task.strand.worker.unarmed.append(self)  # type: ignore[union-attr]
+        self._disarm()
+        if not self._left and self._deadline != math.inf and self._cause is None:
+            worker: Worker = self._task.strand.worker  # type: ignore[union-attr, assignment]
+            if self._deadline <= worker.now():
+                self._cancel("deadline")
+            else:
+                worker.unarmed.append(self)
 
     def _disarm(self) -> None:
         worker = self._task.strand.worker  # type: ignore[union-attr]

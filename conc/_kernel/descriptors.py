@@ -87,6 +87,7 @@ class Descriptor:
         """Forget the descriptor, which is about to be closed, and tell who waits for it. By the owner."""
         self.worker.descriptors.drop(self)
         for direction in (self.read, self.write):
+            direction.ready = True  # who was woken a moment ago tries the system call, and hears that it is closed
             task = direction.task
             if task is not None:
                 direction.task = None

@@ -13,6 +13,7 @@ from conc._kernel.crew import Crew
 from conc._kernel.current import current_worker, slot
 from conc._kernel.interrupts import Interrupts
 from conc._kernel.nursery import Nursery
+from conc._kernel.root import RootNursery, ShutdownLimit
 from conc._kernel.observe import Instrument, Policy, Seam, Watchers
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
@@ -29,55 +30,6 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 CLOSING_SECONDS = 5.0  # for dropped async generators and for worker threads, at the end
-
-
-class RootNursery(Nursery):
-    """The nursery of the main task, and of what comes from outside: it ends when the main task has."""
-
-    __slots__ = ("main", "shut_down", "worker")
-
-    def __init__(self, worker: Worker, strand: Strand, shut_down: Callable[[str, str], None]) -> None:
-        self.parallel = False
-        self.parent_task = None  # type: ignore[assignment]
-        self.strand = strand
-        self.cancel_scope = strand.scope
-        self.cancel_scope._nursery = self
-        self.children = {}
-        self._errors = []
-        self._child_cancelled = False
-        self._starting = 0
-        self._waiting = False
-        self._closed = False
-        self.worker = worker
-        self.shut_down = shut_down
-        self.main: Task[Any] | None = None
-
-    def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
-        """The main task's end ends the others; when all have ended, the run is over."""
-        del self.children[task]
-        if task is self.main:
-            self.shut_down("shutdown", "the main task has ended")
-        elif error is not None and not isinstance(error, Cancelled):
-            self._errors.append(error)
-            self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
-        if not self.children:
-            self._closed = True
-            self.worker.running = False
-
-    def __repr__(self) -> str:
-        return "<Nursery of the runtime>"
-
-
-class ShutdownLimit:
-    """The timer of a shutdown that has a limit."""
-
-    def __init__(self, runtime: Runtime, seconds: float) -> None:
-        self._runtime = runtime
-        self._seconds = seconds
-
-    def expire(self) -> None:
-        """The time is over: stop."""
-        self._runtime._stop(f"shutdown_timeout: {self._seconds:g} s were over")
 
 
 class Runtime:
@@ -211,13 +163,13 @@ class Runtime:
         try:
             for index in range(self._workers):
                 made.append(Worker(crew, index, self._workers, self._make_poller()))
+            self.clock.attach(crew.look_again)
         except BaseException:
             for worker in made:
                 worker.close()
             self._crew = None
             raise
         crew.workers = made
-        self.clock.attach(crew.look_again)
         worker = made[0]
         for each in made:
             each.watched = self._watchers
@@ -489,67 +441,6 @@ def run(
         max_blocking_threads=max_blocking_threads, shutdown_timeout=shutdown_timeout,
     )  # fmt: skip
     return runtime.run(async_fn, *args)
-
-
-class expect_wakeup:  # noqa: N801  # used like a function: with expect_wakeup():
-    """``with expect_wakeup():`` somebody outside may still wake a task: this is no Deadlock, and virtual time waits.
-
-    For callbacks of C libraries and of threads that conc cannot see.
-
-    Args:
-        words: who will call, for people who look.
-    """
-
-    def __init__(self, words: str = "expect_wakeup") -> None:
-        self._words = words
-        self._wakers: dict[object, str] | None = None
-
-    def __enter__(self) -> None:
-        self._wakers = current_worker().crew.wakers
-        self._wakers[self] = self._words
-
-    def __exit__(self, *error: object) -> None:
-        if self._wakers is not None:
-            self._wakers.pop(self, None)
-
-
-def current_runtime() -> Runtime:
-    """The runtime of the task that is running.
-
-    Raises:
-        RuntimeError: called outside of a running program.
-    """
-    return current_worker().crew.runtime  # type: ignore[no-any-return]
-
-
-def current_time() -> float:
-    """The time on the runtime's clock, in seconds. Deadlines are on this clock; its zero means nothing.
-
-    Raises:
-        RuntimeError: called outside of a running program.
-
-    Checkpoint: never.
-    """
-    return current_worker().now()
-
-
-def current_effective_deadline() -> float:
-    """The earliest deadline that holds for the running task: inf if there is none, -inf if it is cancelled already.
-
-    Checkpoint: never.
-    """
-    from conc._kernel.current import current_task
-
-    earliest = math.inf
-    scope: CancelScope | None = current_task().scope
-    if scope is not None and scope.cancelled:
-        return -math.inf
-    while scope is not None:
-        earliest = min(earliest, scope._deadline)
-        if scope._shield:
-            break
-        scope = scope._parent
-    return earliest
 
 
 process.after_fork_in_child(lambda: setattr(slot, "worker", None))

@@ -12,6 +12,8 @@ import outcome
 from conc._kernel.asyncfn import is_coroutine, refuse_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, slot
+from conc._kernel.detour import Detour, Interruption
+from conc._kernel.joining import RemoteJoin
 from conc._kernel.suspend import GRANTED, Marker, suspend, toll, unpark
 from conc.errors import Cancelled, TaskCancelled, TaskFailed, WouldBlock
 
@@ -344,46 +346,6 @@ class Task(Generic[T]):
         return True
 
 
-class Detour:
-    """Stands in the place of a task's context for a while, to do something else than step the coroutine.
-
-    The worker calls ``context.run(coro.send, None)`` for each step of a task whose context is not None.
-    """
-
-    __slots__ = ("context", "task")
-
-    def __init__(self, task: Task[Any]) -> None:
-        self.task = task
-        self.context = task.context
-
-    def step(self, function: Callable[[Any], Any], argument: Any) -> Any:
-        """Call `function` in the task's real context. Where that is plain, the worker is in it already."""
-        context = self.context
-        return function(argument) if context is None else context.run(function, argument)
-
-    def run(self, send: Callable[[None], Any], _: None) -> Any:
-        """One step."""
-        raise NotImplementedError
-
-
-class Interruption(Detour):
-    """The next step raises something in the coroutine, in place of resuming it."""
-
-    __slots__ = ("_error",)
-
-    def __init__(self, task: Task[Any], error: BaseException | None) -> None:
-        super().__init__(task)
-        self._error = error
-
-    def run(self, send: Callable[[None], Any], _: None) -> Any:
-        """Raise it, with everything as it was before."""
-        task = self.task
-        context = task.context = self.context
-        coro: Any = task.coro
-        error = self._error or task.scope.cancellation()
-        return coro.throw(error) if context is None else context.run(coro.throw, error)
-
-
 def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> CoroutineType[Any, Any, Any]:
     """A coroutine that is, or raises, what ``async_fn(*args)`` gives."""
     try:
@@ -400,62 +362,3 @@ async def _raise(error: BaseException) -> NoReturn:
         raise error
     finally:
         del error  # its traceback holds this frame
-
-
-class RemoteJoin:
-    """The wait of a task of one strand for the end of a task of another: whoever takes the claim decides."""
-
-    __slots__ = ("_claim", "_joined", "_task")
-
-    def __init__(self, joined: Task[Any], task: Task[Any]) -> None:
-        self._joined = joined
-        self._task = task
-        self._claim = [None]  # popped once, which is atomic
-
-    @property
-    def reason(self) -> str:
-        """For people."""
-        return self._joined.reason
-
-    async def wait(self) -> None:
-        """Ask the owner of the task, and wait for the answer."""
-        self._task.wait = self
-        self._joined.strand.post(self._arrive)
-        await suspend(self._task)
-
-    def _arrive(self) -> None:
-        joined = self._joined
-        nursery = joined.parent_nursery
-        if joined.ended:
-            if nursery is not None and nursery.parallel:
-                nursery.strand.post(self.tell)  # behind the message of the end, which may cancel the nursery
-            else:
-                self.tell()
-        elif self._claim:
-            if joined._joiners is None:
-                joined._joiners = []
-            joined._joiners.append(self)
-
-    def tell(self) -> None:
-        """The task has ended."""
-        if self._decide():
-            unpark(self._task)
-
-    def withdraw(self, task: Task[Any]) -> bool:
-        """The waiting task was cancelled."""
-        if not self._decide():
-            return False
-        self._joined.strand.post(self._forget)
-        return True
-
-    def _forget(self) -> None:
-        joiners = self._joined._joiners
-        if joiners is not None and self in joiners:
-            joiners.remove(self)
-
-    def _decide(self) -> bool:
-        try:
-            self._claim.pop()
-        except IndexError:
-            return False
-        return True

@@ -11,6 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 TICKS_PER_SECOND = 1000
+LAST_TICK = 1 << 1024  # for the few deadlines that are finite in seconds and infinite in ticks
 
 
 class Timer(Protocol):
@@ -46,7 +47,10 @@ class TimerQueue:
 
     def add(self, deadline: float, timer: Timer) -> None:
         """Let `timer` expire at `deadline` (seconds, finite). A timer stands in the queue once."""
-        tick = int(deadline * TICKS_PER_SECOND)
+        try:
+            tick = int(deadline * TICKS_PER_SECOND)
+        except OverflowError:
+            tick = LAST_TICK
         timers = self._ticks.get(tick)
         if timers is None:
             self._ticks[tick] = {timer: deadline}
@@ -58,7 +62,10 @@ class TimerQueue:
 
     def remove(self, deadline: float, timer: Timer) -> bool:
         """Take `timer` back; the deadline is the one it was added with. False if it is not there any more."""
-        tick = int(deadline * TICKS_PER_SECOND)
+        try:
+            tick = int(deadline * TICKS_PER_SECOND)
+        except OverflowError:
+            tick = LAST_TICK
         timers = self._ticks.get(tick)
         if timers is None or timers.pop(timer, None) is None:
             return False

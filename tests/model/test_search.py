@@ -3,11 +3,12 @@
 An unstarted strand stands in the ``fresh`` deque of the worker that spawned it. A worker that has nothing to do searches
 the deques of all others, if it gets the role of the searcher: one token in a deque. It takes half of what the first of
 them has. If it finds nothing it gives the role up, lists itself as idle, and only then looks everywhere once more; it
-may skip that while somebody searches. Who adds a strand puts it, then reads whether somebody searches, and if not wakes
-one that is listed. A searcher is told of nothing, so whoever finds work wakes the next.
+may skip that while somebody searches. Who adds a strand puts it, then reads whether somebody searches, and if not takes
+one worker off the list and rings for it. A searcher is told of nothing, so whoever finds work wakes the next; and so
+does a worker that somebody took off the list, but that has work of its own to do first.
 
-What must hold is more than that no strand is left while all sleep: strands here compute for ever unless they are said to
-end, as CPU-bound ones do in effect, so each worker that sleeps beside an unstarted strand is one core too few.
+What must hold is more than that no strand is left while all sleep. Strands here compute for ever unless they are said
+to end, as CPU-bound ones do in effect: a worker that sleeps beside an unstarted strand is one core too few.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ class Broken(Enum):
     NO_SECOND_LOOK = auto()
     LISTED_AFTER_THE_SECOND_LOOK = auto()
     SKIP_IF_SOMEBODY_SEARCHED_BEFORE_IT_WAS_LISTED = auto()
+    ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK = auto()
     FINDER_WAKES_NOBODY = auto()
     SECOND_FINDER_WAKES_NOBODY = auto()
     WAKE_BEFORE_ADDING = auto()
-    ROLE_GIVEN_UP_LAST = auto()
+    WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST = auto()
+    BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN = auto()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -51,6 +54,7 @@ class Strand(Shared):
 @dataclass(slots=True, eq=False, repr=False)
 class Worker(Shared):
     fresh: deque[Strand] = field(default_factory=deque)
+    mail: bool = False  # something of its own to do, that takes for ever
     bell: bool = False
 
 
@@ -60,17 +64,21 @@ class Search(Model):
     root: Strand
     skip: Skip
     broken: Broken | None
+    mail_for: Worker | None = None
     role: deque[str] = field(default_factory=lambda: deque(["searcher"]))
     idle: deque[Worker] = field(default_factory=deque)
 
     def programs(self) -> dict[str, Steps[None]]:
         first, *others = self.workers
-        return {first.name: self.run(first, self.root)} | {other.name: self.run(other, None) for other in others}
+        threads = {first.name: self.run(first, self.root)} | {other.name: self.run(other, None) for other in others}
+        return threads | ({"poster": self.post(self.mail_for)} if self.mail_for else {})
 
     def run(self, me: Worker, strand: Strand | None) -> Steps[None]:
         while True:
             if strand is None:
                 strand = yield from self.find(me)
+            if strand is None:
+                return  # mail, that takes for ever
             require(strand.starts == 0, f"{strand} was started twice")
             strand.starts += 1
             yield from self.spawn(me, strand.children)
@@ -78,114 +86,63 @@ class Search(Model):
                 return
             strand = None
 
+    def post(self, worker: Worker) -> Steps[None]:
+        yield f"post to {worker}"
+        worker.mail = True
+        yield f"ring for {worker}"
+        worker.bell = True
+
     # ---- who adds work --------------------------------------------------------------------------------------------
 
     def spawn(self, me: Worker, children: tuple[Strand, ...]) -> Steps[None]:
         while children:
             if self.broken is Broken.WAKE_BEFORE_ADDING:
-                yield from self.wake_a_searcher()
+                yield from self.rouse()
             yield f"add {children[0]} to its fresh strands"
             me.fresh.append(children[0])
             if self.broken is not Broken.WAKE_BEFORE_ADDING:
-                yield from self.wake_a_searcher()
+                yield from self.rouse()
             children = children[1:]
 
-    def wake_a_searcher(self) -> Steps[None]:
+    def rouse(self) -> Steps[None]:
+        """Wake one idle worker, unless somebody searches already."""
         yield "read whether somebody searches"
-        if self.role:
-            yield from self.wake_the_next()
-
-    def wake_the_next(self) -> Steps[None]:
-        yield "pop an idle worker"
-        if self.idle:
-            worker = self.idle.popleft()
-            yield f"ring for {worker}"
-            worker.bell = True
+        if not self.role:
+            return
+        yield "choose an idle worker"
+        while self.idle:
+            worker = self.idle[0]
+            yield f"take {worker} off the list"
+            if worker in self.idle:
+                self.idle.remove(worker)
+                yield f"ring for {worker}"
+                worker.bell = True
+                return
+            if self.broken is Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST:
+                return
+            yield "choose another idle worker"
 
     # ---- who looks for work ---------------------------------------------------------------------------------------
 
-    def find(self, me: Worker) -> Steps[Strand]:
+    def find(self, me: Worker) -> Steps[Strand | None]:
         while True:
-            yield "take a fresh strand of its own, or the role"
+            yield "look into its own queues, try to get the role"  # they change for the worse only: one step is as good
+            if me.mail:
+                return None
             if me.fresh:
                 return me.fresh.popleft()
-            somebody_searched = not self.role  # nobody else puts a strand there: one step for both hides no order
+            somebody_searched = not self.role
+            strand = None
             if self.role:
                 self.role.popleft()
                 strand = yield from self.search(me)
-                if strand:
-                    return strand
-            strand = yield from self.look_again(me, somebody_searched)
-            if strand:
+            if strand is None:
+                strand = yield from self.look_again(me, somebody_searched)
+            if strand is not None:
+                yield from self.rouse()
                 return strand
             yield Wait("sleep in the poller", lambda: me.bell)
             me.bell = False
-            yield from self.leave_the_list(me)
-
-    def search(self, me: Worker) -> Steps[Strand | None]:
-        strand = yield from self.take(me)
-        if self.broken is Broken.ROLE_GIVEN_UP_LAST and not strand:
-            strand = yield from self.look_again(me, False)
-        yield "give the role up"
-        self.role.append("searcher")
-        if strand and self.broken is not Broken.FINDER_WAKES_NOBODY:
-            yield from self.wake_the_next()
-        return strand
-
-    def look_again(self, me: Worker, somebody_searched: bool) -> Steps[Strand | None]:
-        if self.broken is not Broken.LISTED_AFTER_THE_SECOND_LOOK:
-            yield "be listed as idle"
-            self.idle.append(me)
-        if self.broken is Broken.NO_SECOND_LOOK:
-            return None
-        if self.broken is Broken.SKIP_IF_SOMEBODY_SEARCHED_BEFORE_IT_WAS_LISTED:
-            if somebody_searched:
-                return None
-        elif self.skip is Skip.SOMEBODY_SEARCHES:
-            yield "read whether somebody searches"
-            if not self.role:
-                return None
-        strand = yield from self.take(me)
-        if strand:
-            yield from self.leave_the_list(me)
-            if self.broken is not Broken.SECOND_FINDER_WAKES_NOBODY:
-                yield from self.wake_the_next()
-        elif self.broken is Broken.LISTED_AFTER_THE_SECOND_LOOK:
-            yield "be listed as idle"
-            self.idle.append(me)
-        return strand
-
-    def leave_the_list(self, me: Worker) -> Steps[None]:
-        yield "leave the list of the idle"
-        if me in self.idle:
-            self.idle.remove(me)
-
-    def take(self, me: Worker) -> Steps[Strand | None]:
-        """Half of what the first of the others has: one to start, the rest to its own fresh strands."""
-        at = self.workers.index(me)
-        others = self.workers[at + 1 :] + self.workers[:at]
-        while others:
-            yield f"take a fresh strand of {others[0]}"
-            half = (len(others[0].fresh) + 1) // 2
-            if half:
-                strand = others[0].fresh.popleft()
-                while half > 1:
-                    yield f"take one more of {others[0]}"
-                    half -= 1
-                    if others[0].fresh:
-                        me.fresh.append(others[0].fresh.popleft())
-                return strand
-            others = others[1:]
-        return None
-
-    def at_rest(self, waiting: dict[str, str]) -> None:
-        left = [strand.name for worker in self.workers for strand in worker.fresh]
-        require(not left or not waiting, f"{left} wait to be started, but {list(waiting)} sleep")
-
-
-def mk(workers,tree,ends,skip,broken=None):
-    crew=tuple(Worker(n) for n in "ABC"[:workers])
-    strands={}
-    for n in reversed(sorted(set("".join(k+"".join(v) for k,v in tree.items())))):
-        strands[n]=Strand(n,tuple(strands[c] for c in tree.get(n,"")),n in ends)
-    return Search("search",crew,strands["0"],skip,broken)
+            chosen = yield from self.leave_the_list(me)
+            if chosen and me.mail and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
+                yield from self.rouse()

@@ -1,0 +1,64 @@
+"""The nursery at the top of a program, and the limit of its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from conc._kernel.nursery import Nursery
+from conc._kernel.strand import Strand
+from conc._kernel.task import Task
+from conc.errors import Cancelled
+
+if TYPE_CHECKING:
+    from conc._kernel.runtime import Runtime
+    from conc._kernel.worker import Worker
+
+
+class RootNursery(Nursery):
+    """The nursery of the main task, and of what comes from outside: it ends when the main task has."""
+
+    __slots__ = ("main", "shut_down", "worker")
+
+    def __init__(self, worker: Worker, strand: Strand, shut_down: Callable[[str, str], None]) -> None:
+        self.parallel = False
+        self.parent_task = None  # type: ignore[assignment]
+        self.strand = strand
+        self.cancel_scope = strand.scope
+        self.cancel_scope._nursery = self
+        self.children = {}
+        self._errors = []
+        self._child_cancelled = False
+        self._starting = 0
+        self._waiting = False
+        self._closed = False
+        self.worker = worker
+        self.shut_down = shut_down
+        self.main: Task[Any] | None = None
+
+    def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
+        """The main task's end ends the others; when all have ended, the run is over."""
+        del self.children[task]
+        if task is self.main:
+            self.shut_down("shutdown", "the main task has ended")
+        elif error is not None and not isinstance(error, Cancelled):
+            self._errors.append(error)
+            self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
+        if not self.children:
+            self._closed = True
+            self.worker.running = False
+
+    def __repr__(self) -> str:
+        return "<Nursery of the runtime>"
+
+
+class ShutdownLimit:
+    """The timer of a shutdown that has a limit."""
+
+    def __init__(self, runtime: Runtime, seconds: float) -> None:
+        self._runtime = runtime
+        self._seconds = seconds
+
+    def expire(self) -> None:
+        """The time is over: stop."""
+        self._runtime._stop(f"shutdown_timeout: {self._seconds:g} s were over")
