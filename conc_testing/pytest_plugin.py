@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
+from types import TracebackType
 from typing import Any, Literal, NoReturn
 
 import pytest
@@ -124,6 +125,7 @@ class _UnopenedNursery:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an async test that is marked for conc."""
+    __tracebackhide__ = True
     if pyfuncitem.get_closest_marker("conc") is None:
         return None
     options = Options.of(pyfuncitem)
@@ -181,11 +183,19 @@ def _run(
             runtime.run(main)
         except BaseException as raised:
             if limit.report is None:
-                raise
+                raise raised.with_traceback(_inside(test, raised.__traceback__)) from raised.__cause__
             error = raised
     if limit.report is not None:
         after = "" if error is None else f"\nWhen it was cancelled it raised {error!r}"
         pytest.fail(limit.report + after, pytrace=False)
+
+
+def _inside(test: AsyncTest, traceback: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that is the test's own: how the kernel came to run it says nothing about the failure."""
+    code = getattr(test, "__code__", None)
+    while traceback is not None and traceback.tb_frame.f_code is not code:
+        traceback = traceback.tb_next
+    return traceback
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+from itertools import takewhile
 from types import TracebackType
 
 import conc
@@ -74,8 +75,9 @@ class TimeLimit:
         if tree is None:
             return  # it is ending at this moment
         report = f"the test did not end within {self._seconds:g} s of real time. Who waits for what:\n{tree}"
-        if any(node.state == "running" and node.worker == 0 for node in tree.walk()):
-            report += f"\nThe thread of worker 0 stands at:\n{self._standing()}"
+        standing = self._standing()
+        if standing:
+            report += f"\nThe thread of the run is busy here:\n{standing}"
         self.report = report
         self.scope.cancel("the time limit of the test")
         if self._interruptible and not self._over.wait(GRACE):
@@ -83,5 +85,12 @@ class TimeLimit:
                 signal.pthread_kill(self._runner, signal.SIGINT)
 
     def _standing(self) -> str:
-        frame = sys._current_frames().get(self._runner)
-        return "".join(traceback.format_stack(frame)[-6:]).rstrip()
+        """What the thread of the run is doing: the frames inside the step of its task."""
+        innermost = sys._current_frames().get(self._runner)
+        frames = list(
+            takewhile(
+                lambda frame: not frame[0].f_globals.get("__name__", "").startswith("conc._kernel."),
+                traceback.walk_stack(innermost),
+            )
+        )
+        return "".join(traceback.StackSummary.extract(reversed(frames)).format()).rstrip()

@@ -1,9 +1,16 @@
-"""What holds for every test: Hypothesis does not judge by the clock, and looks ten times longer when soaking."""
+"""What holds for every test: conc's plugin is there, and Hypothesis does not judge by the clock and looks ten times
+longer when soaking."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("test", deadline=None, max_examples=100, print_blob=True)
 settings.register_profile("soak", settings.get_profile("test"), max_examples=1000)
 settings.load_profile("soak" if os.environ.get("CONC_SOAK") else "test")
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    if not pluginmanager.has_plugin("conc_testing"):  # conc is on the path, but not installed
+        pluginmanager.import_plugin("conc_testing.pytest_plugin")

@@ -41,8 +41,8 @@ class RemoteJoin:
                 self.tell()
         elif self._claim:
             if joined._joiners is None:
-                joined._joiners = []
-            joined._joiners.append(self)
+                joined._joiners = {}
+            joined._joiners[self] = None
 
     def tell(self) -> None:
         """The task has ended."""
@@ -58,8 +58,8 @@ class RemoteJoin:
 
     def _forget(self) -> None:
         joiners = self._joined._joiners
-        if joiners is not None and self in joiners:
-            joiners.remove(self)
+        if joiners is not None:
+            joiners.pop(self, None)
 
     def _decide(self) -> bool:
         try:

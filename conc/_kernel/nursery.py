@@ -24,6 +24,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+_new_task = object.__new__
+
+
 class Nursery:
     """Where children are started; its block does not end before they have.
 
@@ -89,7 +92,16 @@ class Nursery:
         if type(coro) is not CoroutineType and not is_coroutine(coro):
             refuse_function(async_fn, coro)
         context = copy_context() if running.context is not None or worker.plain else None
-        task = Task(coro, context, self, self.cancel_scope, strand, next(worker.numbers), name)  # type: ignore[arg-type]
+        # Task(...) in one piece: a call of __init__ would take longer than all the rest.
+        task: Task[T] = _new_task(Task)
+        task.coro = coro  # type: ignore[assignment]
+        task.context = context
+        task.parent_nursery = self
+        task.scope = self.cancel_scope
+        task.strand = strand
+        task.id = next(worker.numbers)
+        task.wait = task.value = task._joiners = task._own_scope = None
+        task._name = name
         self.children[task] = None
         worker.ready.append(task)
         if worker.watched:
@@ -195,7 +207,7 @@ class Nursery:
             raise
         finally:
             self._starting -= 1
-            self._wake_if_done()
+            self.all_ended()
         if not status.is_started:
             raise RuntimeError(f"{child!r} returned without calling task_status.started()")
         return status.value
@@ -211,11 +223,11 @@ class Nursery:
             else:
                 self._errors.append(error)
                 self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
-        if self._waiting and not self.children and not self._starting:
-            self._waiting = False
-            unpark(self.parent_task)
+        if not self.children:
+            self.all_ended()
 
-    def _wake_if_done(self) -> None:
+    def all_ended(self) -> None:
+        """There are no children at the moment: let the block end, if it waits for that."""
         if self._waiting and not self.children and not self._starting:
             self._waiting = False
             unpark(self.parent_task)
@@ -369,7 +381,7 @@ class TaskStatus:
         del room.children[child]
         nursery.children[child] = None
         child.move(nursery)
-        room._wake_if_done()
+        room.all_ended()
 
 
 class _IgnoredStatus(TaskStatus):

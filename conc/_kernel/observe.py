@@ -72,6 +72,11 @@ class Watchers:
             hook(task)
 
     @property
+    def needed(self) -> bool:
+        """Whether there is anybody to tell anything."""
+        return bool(self._task_spawned or self._task_exited or self.watch_steps)
+
+    @property
     def watch_steps(self) -> bool:
         """Whether somebody wants to know of each step."""
         return bool(self._before_task_step or self._after_task_step)

@@ -45,8 +45,12 @@ class RootNursery(Nursery):
             self._errors.append(error)
             self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
         if not self.children:
-            self._closed = True
-            self.worker.running = False
+            self.all_ended()
+
+    def all_ended(self) -> None:
+        """The run is over."""
+        self._closed = True
+        self.worker.running = False
 
     def __repr__(self) -> str:
         return "<Nursery of the runtime>"

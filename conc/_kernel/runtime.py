@@ -172,7 +172,7 @@ class Runtime:
         crew.workers = made
         worker = made[0]
         for each in made:
-            each.watched = self._watchers
+            each.watched = self._watchers if self._watchers.needed else None
             seam = Seam(each, self._policy, self._watchers)
             each.seam = seam if seam.needed else None
         scope = CancelScope()

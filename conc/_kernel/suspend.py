@@ -14,8 +14,9 @@ an object with ``withdraw`` while parked, `GRANTED` from the decision to resume 
 
 from __future__ import annotations
 
+import sys
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conc._kernel.current import current_task, slot
@@ -59,17 +60,43 @@ class Wait(Protocol):
         """
 
 
-@types.coroutine
-def checkpoint() -> Generator[None, None, None]:
-    """Let others run, and raise a cancellation that is pending or comes meanwhile.
+class Pause(tuple[Marker | None]):
+    """``await PARK`` yields PARKED once, and nothing else: without a frame of its own, which parked tasks would keep."""
 
-    Raises:
-        Cancelled: the surrounding scope is cancelled.
+    __slots__ = ()
+    __await__: Callable[[Pause], Iterator[Any]] = tuple.__iter__
 
-    Checkpoint: always, both a cancel point and a schedule point.
-    If cancelled: nothing happened.
-    """
-    yield None  # the worker, which has the task at hand, looks whether it is cancelled
+
+PARK: Final = Pause((PARKED,))
+_PAUSE: Final = Pause((None,))
+
+
+if sys.version_info >= (3, 12):
+
+    @types.coroutine
+    def checkpoint() -> Generator[None, None, None]:
+        """Let others run, and raise a cancellation that is pending or comes meanwhile.
+
+        Raises:
+            Cancelled: the surrounding scope is cancelled.
+
+        Checkpoint: always, both a cancel point and a schedule point.
+        If cancelled: nothing happened.
+        """
+        yield None  # the worker, which has the task at hand, looks whether it is cancelled
+
+else:  # Python 3.11 resumes a generator by calling its evaluation loop anew: a tuple's iterator is quicker
+
+    def checkpoint() -> Awaitable[None]:
+        """Let others run, and raise a cancellation that is pending or comes meanwhile.
+
+        Raises:
+            Cancelled: the surrounding scope is cancelled.
+
+        Checkpoint: always, both a cancel point and a schedule point.
+        If cancelled: nothing happened.
+        """
+        return _PAUSE
 
 
 @types.coroutine
@@ -107,14 +134,15 @@ async def checkpoint_if_cancelled() -> None:
         raise scope.cancellation()
 
 
-@types.coroutine
-def suspend(task: Task) -> Generator[Marker, None, Any]:
-    """Wait to be resumed. The caller has set ``task.wait``; its value is what `unpark` was given.
+async def suspend(task: Task) -> Any:
+    """Wait to be resumed. The caller has set ``task.wait``; the value is what the task was granted.
+
+    Where memory counts, operations do the same in their own frame: ``await PARK`` and ``task.wait = None``.
 
     Raises:
         Cancelled: the wait was withdrawn.
     """
-    yield PARKED
+    await PARK
     task.wait = None
     value = task.value
     task.value = None
@@ -140,16 +168,22 @@ def park(wait: Wait, begin: Callable[[Task], object] | None = None) -> Generator
     Checkpoint: always a cancel point, and it waits.
     If cancelled: either `begin` was not called, or ``withdraw`` returned True; nobody will unpark the task.
     """
-    task = current_task()
-    if task.scope.cancelled:
-        raise task.scope.cancellation()
-    task.wait = wait
+    try:
+        task = slot.worker.task  # type: ignore[union-attr]
+        scope = task.scope  # type: ignore[union-attr]
+    except AttributeError:
+        current_task()  # says what is wrong
+        raise
+    if scope.cancelled:
+        raise scope.cancellation()
+    task.wait = wait  # type: ignore[union-attr]
     if begin is not None:
-        begin(task)
+        begin(task)  # type: ignore[arg-type]
     yield PARKED
-    task.wait = None
-    value = task.value
-    task.value = None
+    task.wait = None  # type: ignore[union-attr]
+    value = task.value  # type: ignore[union-attr]
+    if value is not None:
+        task.value = None  # type: ignore[union-attr]
     return value
 
 
@@ -158,7 +192,8 @@ def unpark(task: Task, value: Any = None) -> None:
 
     Cost: O(1), no lock.
     """
-    task.value = value
+    if value is not None:  # it is None already: a parked task that keeps a request there is resumed by its wait queue
+        task.value = value
     task.wait = GRANTED
     worker = task.strand.worker
     worker.ready.append(task)  # type: ignore[union-attr]  # a task that has run has an owner

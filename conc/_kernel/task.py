@@ -78,7 +78,7 @@ class Task(Generic[T]):
         self.wait: Any = None
         self.value: Any = None
         self._name = name
-        self._joiners: list[Task[Any] | RemoteJoin] | None = None
+        self._joiners: dict[Task[Any] | RemoteJoin, None] | None = None  # a dict: one of many leaves quickly
         self._own_scope: CancelScope | None = None
 
     # ---- for everybody --------------------------------------------------------------------------------------------
@@ -118,8 +118,8 @@ class Task(Generic[T]):
         if wait is not RETURNED and wait is not RAISED and wait is not CANCELLED:
             if task.strand is self.strand:
                 if self._joiners is None:
-                    self._joiners = []
-                self._joiners.append(task)
+                    self._joiners = {}
+                self._joiners[task] = None
                 task.wait = self
                 await suspend(task)
             else:
@@ -342,7 +342,7 @@ class Task(Generic[T]):
     def withdraw(self, joiner: Task[Any]) -> bool:
         """Take a joiner of the same strand back."""
         assert self._joiners is not None, "a joiner waits for a task that has told its joiners"
-        self._joiners.remove(joiner)
+        del self._joiners[joiner]
         return True
 
 

@@ -117,7 +117,7 @@ class BufReader:
             limit: how many bytes to return at most.
 
         Raises:
-            LimitExceeded: the line has more than `limit` bytes. What was read stays in the buffer.
+            LimitExceeded: the line does not end within the next `limit` bytes, which stay in the buffer.
             ValueError: `limit` is less than 1.
             ConcError: what the stream raises.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conc._kernel.current import charge
-from conc._kernel.suspend import resume, suspend, toll
+from conc._kernel.suspend import PARK, resume, toll
 from conc._kernel.waitqueue import WaitQueue
 
 
@@ -55,7 +55,8 @@ class Event:
             return
         waiters.enlist(task)
         waiters.lock.release()
-        await suspend(task)
+        await PARK
+        task.wait = None
 
     def __bool__(self) -> bool:
         raise TypeError("an Event has no truth value; did you mean event.is_set()?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.current import charge
-from conc._kernel.suspend import resume, suspend, toll
+from conc._kernel.suspend import PARK, resume, toll
 from conc._kernel.waitqueue import WaitQueue
 from conc.errors import ClosedResource, WouldBlock
 
@@ -103,7 +103,9 @@ class Semaphore:
             return
         waiters.enlist(task, n)
         waiters.lock.release()
-        if not await suspend(task):  # release() wakes us with the permits already ours
+        await PARK  # release() wakes us with the permits already ours
+        task.wait = None
+        if not task.value:
             raise ClosedResource(f"{self!r} was closed")
 
     def release(self, n: int = 1) -> None:

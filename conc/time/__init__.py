@@ -1,6 +1,6 @@
 """Sleeping, deadlines and timeouts, on the clock of the runtime."""
 
-from conc._kernel.runtime import current_effective_deadline, current_time
+from conc._kernel.present import current_effective_deadline, current_time
 from conc.time.sleeping import sleep, sleep_forever, sleep_until
 from conc.time.timeouts import fail_after, fail_at, move_on_after, move_on_at
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from conc._kernel.cancel import check_time
 from conc._kernel.current import charge, slot
-from conc._kernel.suspend import Wait, checkpoint, suspend, toll
+from conc._kernel.suspend import PARK, Wait, checkpoint, suspend, toll
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
@@ -33,7 +33,12 @@ async def sleep(seconds: float) -> None:
         await checkpoint()
         return
     task = charge() or await toll()
-    await _sleep_until(task, slot.worker.now() + seconds)  # type: ignore[union-attr]
+    if seconds == math.inf:
+        await _for_ever(task)
+        return
+    _set_timer(task, slot.worker.now() + seconds)  # type: ignore[union-attr]
+    await PARK
+    task.wait = None
 
 
 async def sleep_until(deadline: float) -> None:
@@ -52,8 +57,12 @@ async def sleep_until(deadline: float) -> None:
     task = charge() or await toll()
     if deadline <= slot.worker.now():  # type: ignore[union-attr]
         await checkpoint()
+    elif deadline == math.inf:
+        await _for_ever(task)
     else:
-        await _sleep_until(task, deadline)
+        _set_timer(task, deadline)
+        await PARK
+        task.wait = None
 
 
 async def sleep_forever() -> NoReturn:
@@ -70,15 +79,11 @@ async def sleep_forever() -> NoReturn:
     raise AssertionError("woken from sleep_forever")
 
 
-async def _sleep_until(task: Task[Any], deadline: float) -> None:
-    if deadline == math.inf:
-        await _for_ever(task)
-        return
+def _set_timer(task: Task[Any], deadline: float) -> None:
     timers = task.strand.worker.timers  # type: ignore[union-attr]
     task.value = deadline
     task.wait = timers
     timers.add(deadline, task)
-    await suspend(task)
 
 
 async def _for_ever(task: Task[Any]) -> None:

@@ -69,22 +69,8 @@ class Search(Model):
     idle: deque[Worker] = field(default_factory=deque)
 
     def programs(self) -> dict[str, Steps[None]]:
-        first, *others = self.workers
-        threads = {first.name: self.run(first, self.root)} | {other.name: self.run(other, None) for other in others}
-        return threads | ({"poster": self.post(self.mail_for)} if self.mail_for else {})
-
-    def run(self, me: Worker, strand: Strand | None) -> Steps[None]:
-        while True:
-            if strand is None:
-                strand = yield from self.find(me)
-            if strand is None:
-                return  # mail, that takes for ever
-            require(strand.starts == 0, f"{strand} was started twice")
-            strand.starts += 1
-            yield from self.spawn(me, strand.children)
-            if not strand.ends:
-                return
-            strand = None
+        posters = {"poster": self.post(self.mail_for)} if self.mail_for else {}
+        return {worker.name: self.run(worker) for worker in self.workers} | posters
 
     def post(self, worker: Worker) -> Steps[None]:
         yield f"post to {worker}"
@@ -124,25 +110,102 @@ class Search(Model):
 
     # ---- who looks for work ---------------------------------------------------------------------------------------
 
-    def find(self, me: Worker) -> Steps[Strand | None]:
+    def run(self, me: Worker) -> Steps[None]:
         while True:
-            yield "look into its own queues, try to get the role"  # they change for the worse only: one step is as good
+            yield "look into its own queues, try to get the role"  # nobody else fills them: one step is as good as three
             if me.mail:
-                return None
+                return
             if me.fresh:
-                return me.fresh.popleft()
-            somebody_searched = not self.role
-            strand = None
-            if self.role:
+                strand = me.fresh.popleft()
+                require(strand.starts == 0, f"{strand} was started twice")
+                strand.starts += 1
+                yield from self.spawn(me, strand.children)
+                if not strand.ends:
+                    return
+                continue
+            searcher = bool(self.role)
+            if searcher:
                 self.role.popleft()
-                strand = yield from self.search(me)
-            if strand is None:
-                strand = yield from self.look_again(me, somebody_searched)
-            if strand is not None:
+            found = yield from self.search(me, searcher)
+            if not found:
+                yield Wait("sleep in the poller", lambda: me.bell)
+                me.bell = False
+                yield from self.leave_the_list(me)
+
+    def search(self, me: Worker, searcher: bool) -> Steps[bool]:
+        """Look for strands as the searcher, then as one of the idle."""
+        found = False
+        if searcher:
+            found = yield from self.take(me)
+            if self.broken is Broken.ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK and not found:
+                found = yield from self.look_again(me, searcher)
+            yield "give the role up"
+            self.role.append("searcher")
+            if found:
+                if self.broken is not Broken.FINDER_WAKES_NOBODY:
+                    yield from self.rouse()
+                return True
+            if self.broken is Broken.ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK:
+                return False
+        return (yield from self.look_again(me, searcher))
+
+    def look_again(self, me: Worker, searcher: bool) -> Steps[bool]:
+        if self.broken is not Broken.LISTED_AFTER_THE_SECOND_LOOK:
+            yield "be listed as idle"
+            self.idle.append(me)
+        found = False
+        look = self.broken is not Broken.NO_SECOND_LOOK
+        if self.broken is Broken.SKIP_IF_SOMEBODY_SEARCHED_BEFORE_IT_WAS_LISTED:
+            look = searcher
+        elif look and self.skip is Skip.SOMEBODY_SEARCHES:
+            yield "read whether somebody searches"
+            look = bool(self.role)
+        if look:
+            found = yield from self.take(me)
+        if found:
+            yield from self.leave_the_list(me)
+            if self.broken is not Broken.SECOND_FINDER_WAKES_NOBODY:
                 yield from self.rouse()
-                return strand
-            yield Wait("sleep in the poller", lambda: me.bell)
-            me.bell = False
-            chosen = yield from self.leave_the_list(me)
-            if chosen and me.mail and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
-                yield from self.rouse()
+        elif self.broken is Broken.LISTED_AFTER_THE_SECOND_LOOK:
+            yield "be listed as idle"
+            self.idle.append(me)
+        return found
+
+    def leave_the_list(self, me: Worker) -> Steps[None]:
+        yield "leave the list of the idle"
+        chosen = me not in self.idle
+        if not chosen:
+            self.idle.remove(me)
+        elif me.mail and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
+            yield from self.rouse()
+
+    def take(self, me: Worker) -> Steps[bool]:
+        """Move half of what the first of the others has to its own fresh strands."""
+        at = self.workers.index(me)
+        others = self.workers[at + 1 :] + self.workers[:at]
+        while others:
+            yield f"take a fresh strand of {others[0]}"
+            half = (len(others[0].fresh) + 1) // 2
+            taken: tuple[Strand, ...] = ()
+            while half > len(taken) and others[0].fresh:
+                taken += (others[0].fresh.popleft(),)
+                yield f"take one more of {others[0]}" if half > len(taken) else "put it to its own"
+            if taken:
+                me.fresh.extend(taken)
+                return True
+            others = others[1:]
+        return False
+
+    # ---- what must hold -------------------------------------------------------------------------------------------
+
+    def at_rest(self, waiting: dict[str, str]) -> None:
+        left = [strand.name for worker in self.workers for strand in worker.fresh]
+        require(not left or not waiting, f"{left} wait to be started, but {list(waiting)} sleep")
+
+def mk(workers,tree,ends,mail,skip,broken=None):
+    crew=tuple(Worker(n) for n in "ABC"[:workers])
+    strands={}
+    for n in reversed(sorted(set("".join(k+"".join(v) for k,v in tree.items())))):
+        strands[n]=Strand(n,tuple(strands[c] for c in tree.get(n,"")),n in ends)
+    crew[0].fresh.append(strands["0"])
+    return Search("search",crew,strands["0"],skip,broken,crew[1] if mail else None)

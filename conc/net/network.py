@@ -1,0 +1,136 @@
+"""The network of a runtime: the one object through which conc.net gets sockets and resolves names.
+
+``conc.run(..., network=mine)`` puts another in place of the real one. It may have a method ``make_poller()`` too, for
+sockets that the pollers of the system know nothing of.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Protocol, TypeAlias
+
+from conc._kernel.current import charge
+from conc._kernel.runtime import current_runtime
+from conc._kernel.suspend import toll
+from conc._os import sockets
+from conc.io.stream import Buffer
+from conc.threads import to_thread
+
+Address: TypeAlias = tuple[Any, ...]
+"""Of a socket: ``(host, port)`` for IPv4, ``(host, port, flow_info, scope_id)`` for IPv6."""
+
+AddressInfo: TypeAlias = tuple[int, int, int, str, Address]
+"""What a name stands for: family, type, protocol, canonical name, address."""
+
+
+class Socket(Protocol):
+    """What conc.net asks of a socket that does not block: a part of `socket.socket`, with its meanings and errors.
+
+    It is watched by the poller of the runtime, under the number `fileno` gives.
+    """
+
+    def fileno(self) -> int:
+        """The descriptor; -1 once closed."""
+
+    def setblocking(self, flag: bool, /) -> None:
+        """Called with False on what `accept` returned."""
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """Set an option; those that are not known are ignored by what is no real network."""
+
+    def getsockopt(self, level: int, option: int, /) -> int:
+        """Ask for an option: SO_ERROR tells, once, how connecting has ended."""
+
+    def getsockname(self) -> Any:
+        """The address of this end."""
+
+    def getpeername(self) -> Any:
+        """The address of the other end. Raises OSError while there is none."""
+
+    def bind(self, address: Any, /) -> None:
+        """Take an address; port 0 stands for a free one."""
+
+    def listen(self, backlog: int, /) -> None:
+        """Let connections come."""
+
+    def accept(self) -> tuple[Socket, Any]:
+        """The next connection and the address of its other end. Raises BlockingIOError if there is none."""
+
+    def connect_ex(self, address: Any, /) -> int:
+        """Begin to connect: 0, or an error number, EINPROGRESS for one."""
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        """Some bytes; ``b""`` at the end. Raises BlockingIOError if there are none."""
+
+    def send(self, data: Buffer, /) -> int:
+        """Write some bytes; how many. Raises BlockingIOError if there is no room."""
+
+    def sendmsg(self, buffers: list[memoryview], /) -> int:
+        """Write some bytes of several buffers; how many."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Close one direction."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Network(Protocol):
+    """Where conc.net gets its sockets and its addresses from."""
+
+    def socket(self, family: int, type: int, proto: int = 0) -> Socket:
+        """A new socket that does not block.
+
+        Raises:
+            OSError: there is none to be had (EMFILE), or not of this kind (EAFNOSUPPORT).
+        """
+
+    async def resolve(
+        self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0
+    ) -> list[AddressInfo]:
+        """Look a name up, as `socket.getaddrinfo` does; at least one address, the best first.
+
+        Raises:
+            OSError: there is no such name, or nobody to ask (`socket.gaierror`).
+            ValueError: `host` cannot be a name.
+
+        Checkpoint: always a cancel point.
+        If cancelled: nothing happened.
+        """
+
+
+class SystemNetwork:
+    """The network that this machine is connected to."""
+
+    __slots__ = ()
+
+    def socket(self, family: int, type: int, proto: int = 0) -> Socket:
+        """A new socket that does not block."""
+        return sockets.create(family, type, proto)
+
+    async def resolve(
+        self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0
+    ) -> list[AddressInfo]:
+        """Look a name up: in a thread, but for what needs no name service."""
+        charge() or await toll()
+
+        def look_up() -> list[AddressInfo]:
+            return list(sockets.resolve(host, port, family=family, type=type, flags=flags))
+
+        try:
+            if host is None or sockets.literal(host) is not None:
+                return look_up()
+            return await to_thread(look_up, abandon_on_cancel=True)
+        except socket.gaierror as error:
+            raise socket.gaierror(error.errno, f"host {host!r} has no address: {error.strerror}") from error
+        except ValueError as error:  # UnicodeError is one
+            raise ValueError(f"host {host!r} cannot be a name: {error}") from error
+
+
+SYSTEM_NETWORK = SystemNetwork()
+
+
+def current_network() -> Network:
+    """The network of the runtime that this task runs on."""
+    network: Network | None = current_runtime().network
+    return SYSTEM_NETWORK if network is None else network
