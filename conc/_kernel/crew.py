@@ -116,6 +116,7 @@ class Crew:
         self._deciding.acquire()  # one at a time: of two that fall asleep together, the second sees the first asleep
         try:
             if worker.stirred:
+                worker.stirred = False
                 self._looks += 1
             worker.looks = self._looks
             if self.wakers or not all(_at_rest(other) for other in self.workers):

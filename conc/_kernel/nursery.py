@@ -112,6 +112,8 @@ class Nursery:
         self, worker: Worker, async_fn: Callable[..., Awaitable[T]], args: tuple[Any, ...], name: str | None
     ) -> Task[T]:
         """The start of a child that is a strand of its own, or whose nursery is at home in another strand."""
+        if not callable(async_fn) or is_coroutine(async_fn):
+            refuse_function(async_fn, None)
         if self._closed:
             raise RuntimeError(
                 "start_soon: this nursery has ended; start tasks inside its `async with` block, or while its children run"
@@ -119,8 +121,6 @@ class Nursery:
         running = worker.task
         if running is None:
             raise RuntimeError("start_soon is called inside a task; from another thread use a portal")
-        if not callable(async_fn) or is_coroutine(async_fn):
-            refuse_function(async_fn, None)
         at_home = running.strand is self.strand
         if not at_home and not self._is_around(running):
             raise RuntimeError(
@@ -182,6 +182,8 @@ class Nursery:
         Checkpoint: always, and it waits.
         If cancelled: the child is cancelled and has ended, unless it had called ``started``: then its value is returned.
         """
+        if not callable(async_fn) or is_coroutine(async_fn):
+            refuse_function(async_fn, None)
         if self._closed:
             raise RuntimeError("start: this nursery has ended")
         if self.parallel or current_task().strand is not self.strand:

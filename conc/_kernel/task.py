@@ -280,6 +280,8 @@ class Task(Generic[T]):
 
     def leave(self, result: Any, error: BaseException | None) -> BaseException | None:
         """Write the outcome, and drop what is not needed any more. Returns the error that the nursery has to know."""
+        if self._name is None:
+            self._name = self.coro.__qualname__  # type: ignore[union-attr]
         self.coro = None
         self.context = None
         base = self.base_scope

@@ -76,7 +76,7 @@ class Worker:
         self.ident = current_ident()
         self.steps_left = STEPS
         self.stepped = False  # by a caller, who wants control back after a step: only a step of nothing may wait
-        self.stirred = False  # whether the turn that ends now has run anything
+        self.stirred = False  # whether it has run anything since it last came to rest
         self.looks = 0  # how many times somebody had come to rest when this worker last looked at its descriptors
         self.seam: Seam | None = None
         self.watched: Watchers | None = None
@@ -122,9 +122,10 @@ class Worker:
             used += self.plain.run(self._run, ready, left - used)
         self.steps_left -= used
         if self.steps_left <= 0 or self.budget <= 0 or not (ready or inbox):
-            self.stirred = self.steps_left != STEPS
+            stirred = self.steps_left != STEPS
+            self.stirred |= stirred
             self.steps_left = STEPS
-            self.look()
+            self.look(may_rest=not (stirred and self.stepped))
 
     def _run(self, queue: Deque[Any], steps: int) -> int:
         """Step up to `steps` of what stands in `queue`: returns how many. The hot loop, run inside `plain`.
@@ -197,7 +198,7 @@ class Worker:
         if task._joiners is not None:
             task.tell_joiners()
 
-    def look(self) -> None:
+    def look(self, may_rest: bool) -> None:
         """The end of a turn: what is due, and whether there is anything to do at all."""
         if self.fresh:
             self._start_one()
@@ -209,7 +210,7 @@ class Worker:
         if self.ready or self.inbox:
             if self.descriptors:
                 self.descriptors.notify(self.poller.poll(0))
-        elif not (self.stepped and self.stirred):
+        elif may_rest:
             self._rest()
         self.time = now = self.now()
         if now >= self.timers.earliest:

@@ -10,7 +10,7 @@ import socket
 from typing import Any, Protocol, TypeAlias
 
 from conc._kernel.current import charge
-from conc._kernel.runtime import current_runtime
+from conc._kernel.present import current_runtime
 from conc._kernel.suspend import toll
 from conc._os import sockets
 from conc.io.stream import Buffer

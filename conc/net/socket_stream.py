@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from conc._kernel.current import charge
 from conc._kernel.descriptors import CLOSED
@@ -16,9 +16,8 @@ from conc.io.stream import Buffer
 from conc.net.network import Address, Socket
 
 if TYPE_CHECKING:
+    from conc._kernel.descriptors import Direction
     from conc._kernel.task import Task
-
-Self = TypeVar("Self", bound="SocketStream")
 
 # More than this at a time is slow: from 128 KiB on, malloc maps and unmaps memory for each read.
 READ_AT_MOST: Final = 65_536
@@ -84,16 +83,16 @@ class SocketStream(Pollable):
         elif max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         task = charge() or await toll()
-        reading = self._reading
+        reading: Direction = self._reading  # type: ignore[assignment]  # set if there is a reader
         if task.strand is not self._reader:
             reading = self._read_in(task.strand)
-        descriptor = reading.descriptor  # type: ignore[union-attr]  # the reader has one
+        descriptor = reading.descriptor
         while True:
-            if reading.ready:  # type: ignore[union-attr]
+            if reading.ready:
                 try:
                     data = self._socket.recv(max_bytes)
                 except BlockingIOError:
-                    reading.ready = descriptor.hup = False  # type: ignore[union-attr]
+                    reading.ready = descriptor.hup = False
                 except OSError as error:
                     raise self._failed(error) from error
                 else:
@@ -101,19 +100,19 @@ class SocketStream(Pollable):
                     # Less than asked for is all there was, so the next read need not ask in vain. But the end of the
                     # stream may have come together with these bytes, and then nothing will tell of it again.
                     if 0 < got < max_bytes and not descriptor.hup:
-                        reading.ready = False  # type: ignore[union-attr]
+                        reading.ready = False
                     descriptor.worker.budget -= SYSTEM_CALL + (got >> PER_BYTE_SHIFT)
                     return data
             # From here on as Pollable._wait, without a coroutine of its own.
-            if reading.task is not None:  # type: ignore[union-attr]
-                reading.refuse()  # type: ignore[union-attr]
+            if reading.task is not None:
+                reading.refuse()
             if not descriptor.users:
                 self._enter(descriptor)
-            reading.task = task  # type: ignore[union-attr]
+            reading.task = task
             task.wait = reading
             arm = descriptor.worker.poller.arm
             if arm is not None:
-                arm(descriptor.fd, reading.flag)  # type: ignore[union-attr]
+                arm(descriptor.fd, reading.flag)
             if await suspend(task) is CLOSED:
                 self._refuse_closed()
 
@@ -211,7 +210,7 @@ class SocketStream(Pollable):
         self._close()
         charge() or await toll()
 
-    async def __aenter__(self: Self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

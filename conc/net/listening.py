@@ -1,0 +1,115 @@
+"""Listening on an address, or on all that a name stands for."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from typing import Final
+
+from conc.net.network import AddressInfo, Network, Socket, current_network
+from conc.net.tcp import TcpListener
+
+# The machine lacks this family, or this address: no reason not to listen on the others.
+NOT_HERE: Final = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
+TRIES: Final = 10
+
+
+async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> TcpListener:
+    """Listen for TCP connections.
+
+    Args:
+        host: an address, or a name: then on all addresses that it stands for. None: on all of this machine, those of
+            IPv6 included.
+        port: 0 to 65535; 0 takes a free one, the same for all addresses.
+        backlog: how many connections may wait to be accepted, at least 1. The system has a limit of its own.
+
+    Raises:
+        OSError: the address is taken (EADDRINUSE), not of this machine, or there is no such name.
+        ValueError, TypeError: a bad argument, which is named.
+
+    Checkpoint: always a cancel point; it waits only for the look-up of a name.
+    If cancelled: nothing is listened on.
+    """
+    check_host(host, "host", none=True)
+    check_port(port, 0)
+    if isinstance(backlog, bool) or not isinstance(backlog, int):
+        raise TypeError(f"backlog must be a whole number, not {backlog!r}")
+    if backlog < 1:
+        raise ValueError(f"backlog must be at least 1, not {backlog}")
+    network = current_network()
+    found = await network.resolve(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    infos = list(dict.fromkeys(found))
+    tries = TRIES if port == 0 and len(infos) > 1 else 1
+    while True:
+        tries -= 1
+        try:
+            return TcpListener(_listen_on_all(network, infos, min(backlog, 0x7FFFFFFF)))
+        except OSError as error:
+            # The free port of the first address may be taken at the second: take another.
+            if error.errno != errno.EADDRINUSE or not tries:
+                raise
+
+
+def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> list[Socket]:
+    """A listening socket for each address that this machine has."""
+    sockets: list[Socket] = []
+    missing: list[OSError] = []
+    port: int | None = None
+    try:
+        for family, type, proto, _, address in infos:
+            if port is not None:
+                address = (address[0], port, *address[2:])
+            try:
+                sock = network.socket(family, type, proto)
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+                missing.append(error)
+                continue
+            sockets.append(sock)
+            try:
+                _listen(sock, family, address, backlog)
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+                missing.append(error)
+                sockets.pop().close()
+                continue
+            port = sock.getsockname()[1]
+        if not sockets:
+            raise missing[0]
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _listen(sock: Socket, family: int, address: tuple[object, ...], backlog: int) -> None:
+    if sys.platform != "win32":  # where it would allow two servers on one port
+        # A restarted server need not wait for the old connections to be forgotten.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the accepted ones inherit it
+    try:
+        sock.bind(address)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
+    sock.listen(backlog)
+
+
+def check_host(host: object, name: str, *, none: bool = False) -> None:
+    """Raise an error that names the argument unless `host` is a string, or None where that may be."""
+    if isinstance(host, str) or (host is None and none):
+        return
+    raise TypeError(f"{name} must be a string{' or None' if none else ''}, not {host!r}")
+
+
+def check_port(port: object, least: int) -> None:
+    """Raise an error that names the argument unless `port` is the number of a port."""
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be a whole number, not {port!r}")
+    if not least <= port <= 65_535:
+        raise ValueError(f"port must be {least} to 65535, not {port}")
