@@ -6,6 +6,8 @@ from conc._kernel.runtime import Runtime, run
 from conc._kernel.suspend import checkpoint
 from conc._kernel.task import Task
 from conc.errors import Cancelled, Deadlock, TaskCancelled, TaskFailed
+from conc.threads import from_thread, open_portal
+from conc.threads.to_thread import to_thread
 from conc.time import (
     current_effective_deadline,
     current_time,
@@ -34,11 +36,14 @@ __all__ = [
     "current_time",
     "fail_after",
     "fail_at",
+    "from_thread",
     "move_on_after",
     "move_on_at",
     "open_nursery",
+    "open_portal",
     "run",
     "sleep",
     "sleep_forever",
     "sleep_until",
+    "to_thread",
 ]

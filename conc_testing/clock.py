@@ -50,7 +50,7 @@ class VirtualClock:
         self._lock = Lock()  # of the two lines above: whoever is taken off decides what becomes of the wait
         self._look_again: Callable[[], None] | None = None
 
-    # ---- for tests ------------------------------------------------------------------------------------------------
+    # ---- for tests ----------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Wait until every other task is durably blocked: what could be done without time passing has been done.
@@ -69,8 +69,8 @@ class VirtualClock:
     async def advance(self, seconds: float) -> None:
         """Let time pass, and everything happen that it brings.
 
-        Time stops at every deadline on the way, the last moment included, and goes on when all that became due there has
-        settled. Without deadlines on the way it settles once, so ``advance(0)`` is a `settle`.
+        Time stops at every deadline on the way, the last moment included, and goes on when all that became due there
+        has settled. Without deadlines on the way it settles once, so ``advance(0)`` is a `settle`.
 
         Args:
             seconds: how long, at least 0 and finite.
@@ -107,7 +107,7 @@ class VirtualClock:
     def __repr__(self) -> str:
         return f"<VirtualClock at {self._now:.6g} s, {'automatic' if self.auto else 'moved by hand'}>"
 
-    # ---- for the kernel: conc.lowlevel.Clock ------------------------------------------------------------------------
+    # ---- for the kernel: conc.lowlevel.Clock --------------------------------------------------------------------
 
     def now(self) -> float:
         """The time in seconds. Hot."""
@@ -152,9 +152,10 @@ class VirtualClock:
         self._look_again = look_again
 
     def _check_own(self, name: str) -> None:
-        if current_runtime().clock is not self:
+        running = current_runtime().clock
+        if running is not self:
             raise RuntimeError(
-                f"VirtualClock.{name}: this is not the clock of the running program, which has {current_runtime().clock!r}"
+                f"VirtualClock.{name}: this is not the clock of the running program, which has {running!r}"
             )
 
 

@@ -1,15 +1,16 @@
 """Async tests in pytest, run by conc, on virtual time unless they ask for the real one.
 
-``@pytest.mark.conc`` makes conc run an ``async def`` test; with ``conc_mode = auto`` in pytest's configuration it runs all
-of them, but for those that another library has marked as its own. The marker takes options:
+``@pytest.mark.conc`` makes conc run an ``async def`` test. With ``conc_mode = auto`` in pytest's configuration it runs
+all of them, but for those that another library has marked as its own. (pytest-asyncio in its automatic mode marks every
+one that it finds: have one of the two strict.) The marker takes options:
 
 - ``clock``: ``"virtual"``, a `VirtualClock` that moves when the test has nothing else to do, or ``"real"``;
 - ``workers``: as for `conc.run`;
-- ``timeout``: seconds of real time that the test may take, None for no limit; ``conc_timeout`` in the configuration (60)
-  unless given. A test that takes longer fails with the tree of its tasks.
+- ``timeout``: seconds of real time that the test may take, None for no limit; ``conc_timeout`` of the configuration,
+  60, unless given. A test that takes longer fails with the tree of its tasks.
 
-Fixtures: ``clock``, the `VirtualClock` of the test, and ``nursery``, an open nursery which is cancelled when the test has
-ended.
+Fixtures: ``clock``, the `VirtualClock` of the test, and ``nursery``, an open nursery that is cancelled when the test
+has ended.
 """
 
 from __future__ import annotations
@@ -47,21 +48,21 @@ class Options:
     def of(cls, item: pytest.Item) -> Options:
         """The options of a test; the marker closest to it decides."""
         given: dict[str, Any] = {"timeout": float(item.config.getini("conc_timeout"))}
-        for mark in item.iter_markers("conc"):
-            if mark.args:
-                raise pytest.UsageError(f"{item.nodeid}: the arguments of pytest.mark.conc have names: clock, workers, timeout")
+        where = f"{item.nodeid}: pytest.mark.conc"
         for mark in reversed(list(item.iter_markers("conc"))):
+            if mark.args:
+                raise pytest.UsageError(f"{where}: the arguments have names: clock, workers, timeout")
             given.update(mark.kwargs)
         try:
             options = cls(**given)
         except TypeError as error:
-            raise pytest.UsageError(f"{item.nodeid}: pytest.mark.conc: {error}") from None
+            raise pytest.UsageError(f"{where}: {error}") from None
         if options.clock not in {"virtual", "real"}:
-            raise pytest.UsageError(f'{item.nodeid}: pytest.mark.conc: clock is "virtual" or "real", not {options.clock!r}')
+            raise pytest.UsageError(f'{where}: clock is "virtual" or "real", not {options.clock!r}')
         return options
 
 
-# ---- telling pytest what there is -------------------------------------------------------------------------------------
+# ---- telling pytest what there is -------------------------------------------------------------------------------
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,7 +93,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("conc")
 
 
-# ---- fixtures ---------------------------------------------------------------------------------------------------------
+# ---- fixtures ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ class _UnopenedNursery:
         )
 
 
-# ---- running tests ----------------------------------------------------------------------------------------------------
+# ---- running tests ----------------------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -210,7 +211,7 @@ def _limited(config: pytest.Config, limit: TimeLimit) -> Iterator[TimeLimit]:
 
 
 async def _with_nursery(test: AsyncTest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Run a test with an open nursery in the place of the fixture. What the test itself raises leaves without a group."""
+    """Run a test with an open nursery in place of the fixture. What the test itself raises leaves without a group."""
     failure: BaseException | None = None
     try:
         async with conc.open_nursery() as nursery:

@@ -13,7 +13,7 @@ import conc
 from conc.lowlevel import task_tree
 
 GRACE = 2.0  # seconds for clean-up code after the cancellation, before the main thread is interrupted
-INSIST = 0.25  # seconds between two interrupts
+INSIST = 1.0  # seconds between two interrupts
 
 
 class TimeLimit:

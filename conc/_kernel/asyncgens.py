@@ -44,6 +44,7 @@ class Generators:
         self._alive: dict[int, tuple[weakref.ref[AsyncGenerator[Any, Any]], Strand]] = {}
         self._closing: list[Task[Any]] = []
         self.errors: list[BaseException] = []
+        self.suspects: list[Watch] = []
 
     def first_iteration(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Hook of the interpreter: remember which strand the generator is at home in."""
@@ -116,8 +117,20 @@ class Generators:
         for reference, _ in self._alive.values():
             generator = reference()
             if generator is not None and generator.ag_frame is frame:
-                task.context = Watch(task, scope, reference)
+                task.context = watch = Watch(task, scope, reference)
+                self.suspects.append(watch)
+                self._worker.budget = 0  # the step that is under way ends soon, and the turn with it
                 return
+
+    def look_at_suspects(self) -> None:
+        """The end of a turn: look behind the steps that were under way when their watch was set up."""
+        suspects = self.suspects
+        self.suspects = []
+        for watch in suspects:
+            error = watch.verdict()
+            if error is not None:
+                watch.task.context = watch.context
+                watch.task.throw_now(error)
 
 
 class Watch(Detour):
@@ -132,23 +145,27 @@ class Watch(Detour):
 
     def run(self, send: Callable[[None], Any], _: None) -> Any:
         """One step, and the look behind it."""
-        task, scope = self.task, self._scope
-        if scope._left:
+        task = self.task
+        if self._scope._left:
             task.context = self.context
             return self.step(send, None)
         yielded = self.step(send, None)
-        generator = self._generator()
-        if scope._left or generator is None or generator.ag_running:
+        error = self.verdict()
+        if error is None:
             return yielded
         task.context = self.context
         coro: Any = task.coro
-        return self.step(
-            coro.throw,
-            RuntimeError(
-                f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
-                "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or "
-                "make the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
-            ),
+        return self.step(coro.throw, error)
+
+    def verdict(self) -> RuntimeError | None:
+        """What is wrong, if the generator stands at a `yield` inside the scope."""
+        generator = self._generator()
+        if self._scope._left or self.task.ended or generator is None or generator.ag_running:
+            return None
+        return RuntimeError(
+            f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
+            "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or "
+            "make the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
         )
 
 

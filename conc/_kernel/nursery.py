@@ -38,16 +38,18 @@ class Nursery:
         parallel: whether each child is the root of a strand of its own.
 
     Invariant: `children` holds exactly the children that have not ended, and only the owner of `strand` changes it.
+    Invariant: `_home` is the strand in which children are started directly; None in a parallel or closed nursery.
     Invariant: the nursery closes only when there are no children, no starts under way, and no mail for it.
     """
 
-    __slots__ = ("_child_cancelled", "_closed", "_errors", "_starting", "_waiting", "cancel_scope", "children",
+    __slots__ = ("_child_cancelled", "_closed", "_errors", "_home", "_starting", "_waiting", "cancel_scope", "children",
                  "parallel", "parent_task", "strand")  # fmt: skip
 
     def __init__(self, parent_task: Task[Any], parallel: bool) -> None:
         self.parallel = parallel
         self.parent_task = parent_task
         self.strand = parent_task.strand
+        self._home = None if parallel else self.strand
         self.cancel_scope = CancelScope()
         self.cancel_scope._nursery = self
         self.children: dict[Task[Any], None] = {}  # a dict, not a set: cancelling goes in the order of birth
@@ -80,9 +82,9 @@ class Nursery:
         Checkpoint: never.
         """
         worker = slot.worker or current_worker()
-        strand = self.strand
+        strand = self._home
         running = worker.task
-        if self._closed or running is None or running.strand is not strand or self.parallel:
+        if running is None or running.strand is not strand:
             return self._start_elsewhere(worker, async_fn, args, name)
         try:
             coro = async_fn(*args)
@@ -100,7 +102,7 @@ class Nursery:
         task.scope = self.cancel_scope
         task.strand = strand
         task.id = next(worker.numbers)
-        task.wait = task.value = task._joiners = task._own_scope = None
+        task.wait = task.value = task._joiners = None
         task._name = name
         self.children[task] = None
         worker.ready.append(task)
@@ -259,6 +261,7 @@ class Nursery:
             host.wait = self
             await suspend(host)
         self._closed = True
+        self._home = None
         if self._errors:
             errors = self._errors
             self._errors = []
@@ -326,6 +329,7 @@ class NurseryManager:
         if worker is not None and worker.task is nursery.parent_task:
             await nursery._close(error)
         nursery._closed = True
+        nursery._home = None
         nursery.cancel_scope._misnested(error)
         raise AssertionError("unreachable")
 
@@ -402,3 +406,19 @@ def _with_status(async_fn: Callable[..., Awaitable[object]], status: TaskStatus)
 
     call.__qualname__ = function_name(async_fn)
     return call
+
+
+async def close_forgotten(task: Task[Any], error: BaseException | None) -> None:
+    """The rest of a task whose coroutine ended inside nurseries that it never left: ends their children, then fails."""
+    errors = [error or RuntimeError(f"{task!r} ended inside a nursery that was never left; use it in `async with`")]
+    while (scope := task.scope) is not task.base_scope:
+        if scope._nursery is not None:
+            scope._cancel("nursery", "its task ended without leaving it")
+            raised = await scope._nursery._close(None)
+            if isinstance(raised, BaseExceptionGroup):
+                errors.append(raised)
+        scope.__exit__(None, None, None)
+    try:
+        raise errors[0] if len(errors) == 1 else BaseExceptionGroup("errors in nurseries that were never left", errors)
+    finally:
+        del error, errors

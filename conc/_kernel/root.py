@@ -24,6 +24,7 @@ class RootNursery(Nursery):
         self.parallel = False
         self.parent_task = None  # type: ignore[assignment]
         self.strand = strand
+        self._home = None
         self.cancel_scope = strand.scope
         self.cancel_scope._nursery = self
         self.children = {}

@@ -192,10 +192,13 @@ class Runtime:
     def step(self, steps: int = 1) -> bool:
         """Run up to `steps` steps of tasks on this thread; waits if nothing is ready. True while the run goes on.
 
-        For tests and for other event loops. The end of the run is carried out by the call that returns False.
+        For tests and for other event loops. The end of the run is carried out by the call that returns False; what came
+        out of the main task is in the task.
 
         Raises:
-            RuntimeError: there is no run: call `start` first.
+            RuntimeError: there is no run: call `start` first. Or the run was stopped before all tasks had ended.
+            Deadlock: nothing could wake any task any more; clean-up has run, and so has the end.
+            BaseExceptionGroup: errors in what ran beside or after the main task.
         """
         crew = self._crew
         if crew is None:
@@ -208,7 +211,11 @@ class Runtime:
                 worker.stepped = True
                 worker.turn(steps)
             if not worker.running:
+                main = self.main_task
+                assert main is not None
                 self._end(worker)
+                if self._deadlock is not None or self._stopped is not None or self._late_errors:
+                    self._conclude(main, None)
         finally:
             leave()
         return self._crew is not None
@@ -318,13 +325,13 @@ class Runtime:
 
     def _stop(self, why: str) -> None:
         """The second level of shutdown: run nothing any more, and keep a report of what had not ended."""
-        if self._stopped is None:
-            tree = str(task_tree(self))
-            self._stopped = f"stopped because of {why}, before these tasks had ended:\n{tree}"
         crew, root = self._crew, self._root
         assert crew is not None and root is not None
-        crew.stopped = True
+        crew.stopped = True  # before the report, which waits for the other workers: one more Ctrl-C may come meanwhile
         root.worker.running = False
+        if self._stopped is None:
+            self._stopped = f"stopped because of {why}"
+            self._stopped += f", before these tasks had ended:\n{task_tree(self)}"
 
     def _end(self, worker: Worker) -> None:
         """Tear down: the other workers, what is left of tasks and generators, queues and pollers."""
@@ -347,6 +354,7 @@ class Runtime:
             root._closed = True
             root.strand.refuse()
             worker.close()
+            self._late_errors.extend(root._errors)
             for each in crew.workers:
                 self._late_errors.extend(each.generators.errors)
             for close in list(crew.at_end):
@@ -357,15 +365,16 @@ class Runtime:
         error: BaseException | None = None if main.outcome is None else getattr(main.outcome, "error", None)
         if main.outcome is None:
             error = Cancelled("shutdown", "the runtime was stopped")
+        late = self._late_errors
+        if late:
+            first = [] if error is None or isinstance(error, Cancelled) else [error]
+            error = BaseExceptionGroup("errors in what ran beside or after the main task", [*first, *late])
         bare = _bare(error)
         if interrupted is not None and not isinstance(bare, KeyboardInterrupt):
             bare = interrupted
         if bare is not None:
             self._annotate(bare)
             _raise_from(bare, None if bare is error or isinstance(error, Cancelled) else error)
-        late = self._late_errors
-        if late:
-            error = BaseExceptionGroup("errors in what ended after the main task", [*([error] if error else []), *late])
         if self._deadlock is not None:
             self._annotate(self._deadlock)
             _raise_from(self._deadlock, None if isinstance(error, Cancelled) else error)

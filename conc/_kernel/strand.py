@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
     from conc._kernel.worker import Worker
 
+LETTERS = 16  # messages that are read in one step
+
 
 class Strand:
     """One line of execution: a root task, its descendants in ordinary nurseries, and their mail.
@@ -66,16 +68,17 @@ class Strand:
         return self.read_mail()
 
     def read_mail(self) -> Marker:
-        """Call the messages that are there, in order. By the owner, between two steps."""
+        """Call the first messages, in order. By the owner, between two steps. Each message has put the strand into the
+        inbox, so what is left is read soon, and who posts without end keeps nobody out."""
         mail = self.mail
-        while batch := mail[:]:
-            del mail[: len(batch)]
-            for position, message in enumerate(batch):
-                try:
-                    message()
-                except BaseException:
-                    mail[:0] = batch[position + 1 :]  # what was not called is not lost with the error
-                    raise
+        batch = mail[:LETTERS]
+        del mail[: len(batch)]
+        for position, message in enumerate(batch):
+            try:
+                message()
+            except BaseException:
+                mail[:0] = batch[position + 1 :]  # what was not called is not lost with the error
+                raise
         return PARKED
 
     def refuse(self) -> None:

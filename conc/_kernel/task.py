@@ -79,7 +79,6 @@ class Task(Generic[T]):
         self.value: Any = None
         self._name = name
         self._joiners: dict[Task[Any] | RemoteJoin, None] | None = None  # a dict: one of many leaves quickly
-        self._own_scope: CancelScope | None = None
 
     # ---- for everybody --------------------------------------------------------------------------------------------
 
@@ -216,6 +215,15 @@ class Task(Generic[T]):
         if not isinstance(self.context, Interruption):
             self.context = Interruption(self, error)
 
+    def throw_now(self, error: BaseException) -> None:
+        """Raise `error` in the coroutine where it stands: at once if its wait can be withdrawn, else when it ends."""
+        wait = self.wait
+        if wait is not None and wait.withdraw(self):
+            self.wait = None
+            self.value = None
+            self.strand.worker.ready.append(self)  # type: ignore[union-attr]
+        self.throw(error)
+
     def expire(self) -> None:
         """The deadline of a sleep has come: called by the timers of the owner."""
         self.value = None
@@ -226,7 +234,8 @@ class Task(Generic[T]):
         """Slip a scope of the task's own below all that it has entered, and cancel that."""
         if self.ended:
             return
-        if self._own_scope is None:
+        own = self.own_scope
+        if own is None:
             self._own_scope = own = CancelScope()
             base = self.base_scope
             own._task = self
@@ -239,13 +248,18 @@ class Task(Generic[T]):
                 while scope._parent is not base:
                     scope = scope._parent  # type: ignore[assignment]
                 scope._parent = own
-        self._own_scope._cancel("task", reason)
+        own._cancel("task", reason)
 
     @property
     def base_scope(self) -> CancelScope:
         """The scope around the whole task: that of its nursery, or the root of its strand."""
         nursery = self.parent_nursery
         return self.strand.scope if nursery is None or nursery.parallel else nursery.cancel_scope
+
+    @property
+    def own_scope(self) -> CancelScope | None:
+        """The scope around this task alone; there is none until `cancel` needs it."""
+        return getattr(self, "_own_scope", None)
 
     def look_from_outside(self) -> None:
         """The scope around a parallel child has changed: look again. A message to the child's strand."""
@@ -280,8 +294,7 @@ class Task(Generic[T]):
 
     def leave(self, result: Any, error: BaseException | None) -> BaseException | None:
         """Write the outcome, and drop what is not needed any more. Returns the error that the nursery has to know."""
-        if self._name is None:
-            self._name = self.coro.__qualname__  # type: ignore[union-attr]
+        self._name = self.name  # the coroutine knew it
         self.coro = None
         self.context = None
         base = self.base_scope
@@ -296,7 +309,7 @@ class Task(Generic[T]):
         elif base.cancelled:
             self.value = error
             self.wait = CANCELLED
-        elif self._own_scope is not None and self._own_scope.cancelled:
+        elif self.own_scope is not None and self.own_scope.cancelled:
             self.value = error
             self.wait = CANCELLED
             return None  # the task alone was cancelled, and that is what it came to
@@ -313,7 +326,7 @@ class Task(Generic[T]):
         forgotten = 0
         scope: CancelScope | None = self.scope
         while scope is not None and scope is not base:
-            forgotten += scope is not self._own_scope
+            forgotten += scope is not self.own_scope
             scope._left = True
             scope._disarm()
             scope = scope._parent

@@ -20,6 +20,7 @@ from conc._kernel.asyncgens import Generators
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import slot
 from conc._kernel.descriptors import Descriptors
+from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import PARKED, SHIELDED
@@ -83,6 +84,7 @@ class Worker:
         self._patience = math.inf if workers == 1 else 1.0
         self._bell = Bell(poller)
         self._signal_bell: SocketBell | None = None
+        self._signal_fd = -1
         poller.register(self._bell.fileno())
         self._ring = self._bell.ring
 
@@ -140,15 +142,33 @@ class Worker:
         done = 0
         try:
             for done in range(1, steps + 1):  # noqa: B007
-                if not queue:
+                try:
+                    self.task = task = take()
+                except IndexError:
                     done -= 1
                     break
-                self.task = task = take()
                 context = task.context
                 try:
                     yielded = task.coro.send(None) if context is None else context.run(task.coro.send, None)
                 except StopIteration as stop:
-                    self._returned(task, stop.value)
+                    nursery = task.parent_nursery
+                    if (
+                        nursery is None
+                        or nursery._home is None
+                        or task.scope is not nursery.cancel_scope
+                        or self.watched is not None
+                    ):
+                        self._finish(task, stop.value, None)
+                    else:  # the usual end of a task, in one piece; `_finish` says more
+                        task.context = None
+                        task.value = stop.value
+                        task.wait = RETURNED
+                        children = nursery.children
+                        del children[task]
+                        if not children:
+                            nursery.all_ended()
+                        if task._joiners is not None:
+                            task.tell_joiners()
                 except BaseException as error:
                     if not task.is_task:
                         raise
@@ -166,7 +186,7 @@ class Worker:
                     else:
                         self._refuse(task, yielded)
                 if plain:
-                    if task.context is None and task.coro is not None:
+                    if task.context is None and not task.ended:
                         task.context = plain
                     self.plain = Context()
                     break
@@ -176,32 +196,12 @@ class Worker:
                 self.seam.step_over()
         return done
 
-    def _returned(self, task: Task[Any], value: Any) -> None:
-        """A task has returned: the usual end of it, in one piece."""
-        nursery = task.parent_nursery
-        if (
-            nursery is None
-            or task.scope is not nursery.cancel_scope
-            or nursery.parent_task is None
-            or self.watched is not None
-        ):
-            self._finish(task, value, None)
-            return
-        task.coro = None
-        task.context = None
-        task.value = value
-        task.wait = RETURNED
-        children = nursery.children
-        del children[task]
-        if not children:
-            nursery.all_ended()
-        if task._joiners is not None:
-            task.tell_joiners()
-
     def look(self, may_rest: bool) -> None:
         """The end of a turn: what is due, and whether there is anything to do at all."""
         if self.fresh:
             self._start_one()
+        if self.generators.suspects:
+            self.generators.look_at_suspects()
         if self.unarmed:
             unarmed = self.unarmed
             self.unarmed = []
@@ -251,8 +251,8 @@ class Worker:
                 if limit:
                     events = poller.poll(None if limit == math.inf else limit)
         self._bell.quiet()
-        if self._signal_bell is not None:
-            self._signal_bell.quiet()
+        if self._signal_bell is not None and any(fd == self._signal_fd for fd, _ in events):
+            self._signal_bell.quiet()  # a system call, and an exception where nothing rang: not after each sleep
         return events
 
     def watch_bell(self, bell: SocketBell | None) -> None:
@@ -260,6 +260,7 @@ class Worker:
         if self._signal_bell is not None:
             self.poller.unregister(self._signal_bell.fileno())
         self._signal_bell = bell
+        self._signal_fd = -1 if bell is None else bell.fileno()
         if bell is not None:
             self.poller.register(bell.fileno())
 
@@ -285,7 +286,8 @@ class Worker:
         try:
             strand.scope.cancelled = strand.scope._parent.cancelled  # type: ignore[union-attr]
             task.scope = strand.scope
-            strand.read_mail()
+            while strand.mail:
+                strand.read_mail()
             task.begin()
         finally:
             self.task = None
@@ -301,6 +303,12 @@ class Worker:
 
     def _finish(self, task: Task[Any], result: Any, error: BaseException | None) -> None:
         """A task has ended: write its outcome, tell its nursery, then its joiners."""
+        if task.scope is not task.base_scope and open_nurseries(task):
+            # It ended inside nurseries that it never left, whose children must not outlive it: it goes on as their end.
+            task._name = task.name
+            task.coro = close_forgotten(task, error)
+            self.ready.append(task)
+            return
         error = task.leave(result, error)
         nursery = task.parent_nursery
         if self.watched:
@@ -397,19 +405,23 @@ class Worker:
             task.scope = task.base_scope
             task.leave(None, RunFinished("the runtime was stopped before this task ended"))
         self.ready.clear()
-        self.inbox.clear()
+        self._refuse_mail()
 
     def close(self) -> None:
         """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""
         self.closed = True
+        self._refuse_mail()
+        self.poller.close()
+
+    def _refuse_mail(self) -> None:
+        """Take everything out of the inbox, and answer the mail of the strands in it."""
         while True:
             try:
                 entry = self.inbox.popleft()
             except IndexError:
-                break
+                return
             if isinstance(entry, Strand):
                 entry.refuse()
-        self.poller.close()
 
 
 class EndOfStrand:

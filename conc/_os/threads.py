@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from contextvars import Context
 
 current_ident = threading.get_ident
+current_thread = threading.current_thread
 
 
 def start_daemon(target: Callable[[], None], name: str, context: Context | None = None) -> threading.Thread:
@@ -31,6 +32,15 @@ def start_daemon(target: Callable[[], None], name: str, context: Context | None 
         thread = threading.Thread(target=context.run, args=(target,), name=name, daemon=True)
     thread.start()
     return thread
+
+
+def report_uncaught(error: BaseException) -> None:
+    """Tell of an error on this thread that nobody is there to take: as of one that ends a thread."""
+    details = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+    try:
+        threading.excepthook(details)
+    except BaseException as second:
+        sys.excepthook(type(second), second, second.__traceback__)
 
 
 def is_main_thread() -> bool:

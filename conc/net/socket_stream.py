@@ -7,9 +7,9 @@ import socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from conc._kernel.current import charge
+from conc._kernel.current import charge, slot
 from conc._kernel.descriptors import CLOSED
-from conc._kernel.suspend import suspend, toll
+from conc._kernel.suspend import PARK, toll
 from conc.errors import BrokenResource, ClosedResource, ConcError
 from conc.io.pollable import Pollable
 from conc.io.stream import Buffer
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 READ_AT_MOST: Final = 65_536
 # IOV_MAX is 1,024 on most systems and 16 on some.
 BUFFERS_AT_MOST: Final = 16
-# A system call costs about as much as so many operations without one, and so many more for each 4 KiB.
-SYSTEM_CALL: Final = 3
+# A system call costs about as much as so many operations without one, and one more for each 4 KiB.
+SYSTEM_CALL: Final = 4
 PER_BYTE_SHIFT: Final = 12
+LARGE: Final = 1 << PER_BYTE_SHIFT
 
 
 class SocketStream(Pollable):
@@ -82,44 +83,50 @@ class SocketStream(Pollable):
             max_bytes = READ_AT_MOST
         elif max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
-        task = charge() or await toll()
-        reading: Direction = self._reading  # type: ignore[assignment]  # set if there is a reader
-        if task.strand is not self._reader:
-            reading = self._read_in(task.strand)
-        descriptor = reading.descriptor
+        worker = slot.worker  # from here on as `charge`, without a call
+        if worker is None or worker.budget <= 0 or (task := worker.task).scope.cancelled:
+            task = await toll()
+            worker = task.strand.worker
+        worker.budget -= SYSTEM_CALL
+        reading = self._reading if task.strand is self._reader else self._read_in(task.strand)
         while True:
             if reading.ready:
                 try:
                     data = self._socket.recv(max_bytes)
                 except BlockingIOError:
-                    reading.ready = descriptor.hup = False
+                    reading.ready = reading.descriptor.hup = False
                 except OSError as error:
                     raise self._failed(error) from error
                 else:
                     got = len(data)
                     # Less than asked for is all there was, so the next read need not ask in vain. But the end of the
                     # stream may have come together with these bytes, and then nothing will tell of it again.
-                    if 0 < got < max_bytes and not descriptor.hup:
+                    if 0 < got < max_bytes and not reading.descriptor.hup:
                         reading.ready = False
-                    descriptor.worker.budget -= SYSTEM_CALL + (got >> PER_BYTE_SHIFT)
+                    if got >= LARGE:
+                        worker.budget -= got >> PER_BYTE_SHIFT
                     return data
             # From here on as Pollable._wait, without a coroutine of its own.
             if reading.task is not None:
                 reading.refuse()
+            descriptor = reading.descriptor
             if not descriptor.users:
                 self._enter(descriptor)
             reading.task = task
             task.wait = reading
-            arm = descriptor.worker.poller.arm
+            arm = worker.poller.arm
             if arm is not None:
                 arm(descriptor.fd, reading.flag)
-            if await suspend(task) is CLOSED:
+            await PARK
+            task.wait = None
+            if task.value is CLOSED:
+                task.value = None
                 self._refuse_closed()
 
-    async def write_all(self, *buffers: Buffer) -> None:
+    async def write_all(self, data: Buffer = b"", /, *more: Buffer) -> None:
         """Write all bytes of all buffers, in order, waiting for room where there is none.
 
-        Several buffers go out together: a head and a body need not be joined.
+        Several buffers go out together: ``write_all(head, body)`` needs no joining.
 
         Raises:
             BrokenResource: the connection was reset, or broke.
@@ -130,12 +137,15 @@ class SocketStream(Pollable):
         Checkpoint: always a cancel point; it waits only if there is no room.
         If cancelled: `bytes_written` tells how much was written, see `conc.io.AsyncWrite`; no more of it will be.
         """
-        task = charge() or await toll()
+        worker = slot.worker  # from here on as `charge`, without a call
+        if worker is None or worker.budget <= 0 or (task := worker.task).scope.cancelled:
+            task = await toll()
+            worker = task.strand.worker
+        worker.budget -= SYSTEM_CALL
         if self._sender is not None:
             self._refuse_busy(self._sender, "writing to")
-        data = buffers[0] if len(buffers) == 1 else None
-        if type(data) is not bytes:
-            await self._write_views(task, views_of(buffers))
+        if more or type(data) is not bytes:
+            await self._write_views(task, views_of((data, *more)))
             return
         try:
             sent = self._socket.send(data)
@@ -144,7 +154,8 @@ class SocketStream(Pollable):
         except OSError as error:
             raise self._failed(error) from error
         self.bytes_written += sent
-        task.strand.worker.budget -= SYSTEM_CALL + (sent >> PER_BYTE_SHIFT)  # type: ignore[union-attr]
+        if sent >= LARGE:
+            worker.budget -= sent >> PER_BYTE_SHIFT
         if sent != len(data):
             await self._write_views(task, [memoryview(data)[sent:]], has_room=False)
 
@@ -161,7 +172,7 @@ class SocketStream(Pollable):
                     except OSError as error:
                         raise self._failed(error) from error
                     self.bytes_written += sent
-                    task.strand.worker.budget -= SYSTEM_CALL + (sent >> PER_BYTE_SHIFT)  # type: ignore[union-attr]
+                    task.strand.worker.budget -= sent >> PER_BYTE_SHIFT  # type: ignore[union-attr]
                     has_room = advance(views, sent)
                 else:
                     writing = self._writing

@@ -70,13 +70,12 @@ class Search(Model):
 
     def programs(self) -> dict[str, Steps[None]]:
         posters = {"poster": self.post(self.mail_for)} if self.mail_for else {}
-        return {worker.name: self.run(worker) for worker in self.workers} | posters
+        first, *others = self.workers
+        return {first.name: self.begin(first)} | {other.name: self.run(other) for other in others} | posters
 
     def post(self, worker: Worker) -> Steps[None]:
-        yield f"post to {worker}"
+        yield f"post to {worker} and ring for it"  # see test_sleep.py for the steps of that
         worker.mail = True
-        yield f"ring for {worker}"
-        worker.bell = True
 
     # ---- who adds work --------------------------------------------------------------------------------------------
 
@@ -95,20 +94,22 @@ class Search(Model):
         yield "read whether somebody searches"
         if not self.role:
             return
-        yield "choose an idle worker"
-        while self.idle:
-            worker = self.idle[0]
-            yield f"take {worker} off the list"
-            if worker in self.idle:
-                self.idle.remove(worker)
-                yield f"ring for {worker}"
-                worker.bell = True
-                return
-            if self.broken is Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST:
-                return
-            yield "choose another idle worker"
+        yield "take an idle worker off the list"  # the first: kernel code that chooses must choose again if it is gone
+        chosen = self.idle[0] if self.idle else None
+        if chosen and self.broken is Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST:
+            yield f"take {chosen} off the list"
+            chosen = chosen if chosen in self.idle else None
+        if chosen:
+            self.idle.remove(chosen)
+            yield f"ring for {chosen}"
+            chosen.bell = True
 
     # ---- who looks for work ---------------------------------------------------------------------------------------
+
+    def begin(self, me: Worker) -> Steps[None]:
+        yield from self.spawn(me, self.root.children)
+        if self.root.ends:
+            yield from self.run(me)
 
     def run(self, me: Worker) -> Steps[None]:
         while True:
@@ -128,9 +129,18 @@ class Search(Model):
                 self.role.popleft()
             found = yield from self.search(me, searcher)
             if not found:
-                yield Wait("sleep in the poller", lambda: me.bell)
-                me.bell = False
-                yield from self.leave_the_list(me)
+                yield from self.sleep(me)
+
+    def sleep(self, me: Worker) -> Steps[None]:
+        yield Wait("sleep in the poller, unless there is mail", lambda: me.bell or me.mail)
+        if not me.mail:
+            me.bell = False
+        chosen = yield from self.leave_the_list(me)
+        if chosen and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
+            # Who chose it relies on it, so this comes before its mail.
+            found = yield from self.take(me)
+            if found:
+                yield from self.rouse()
 
     def search(self, me: Worker, searcher: bool) -> Steps[bool]:
         """Look for strands as the searcher, then as one of the idle."""
@@ -171,13 +181,13 @@ class Search(Model):
             self.idle.append(me)
         return found
 
-    def leave_the_list(self, me: Worker) -> Steps[None]:
+    def leave_the_list(self, me: Worker) -> Steps[bool]:
+        """Returns whether somebody has taken it off before."""
         yield "leave the list of the idle"
-        chosen = me not in self.idle
-        if not chosen:
-            self.idle.remove(me)
-        elif me.mail and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
-            yield from self.rouse()
+        if me not in self.idle:
+            return True
+        self.idle.remove(me)
+        return False
 
     def take(self, me: Worker) -> Steps[bool]:
         """Move half of what the first of the others has to its own fresh strands."""
@@ -207,5 +217,4 @@ def mk(workers,tree,ends,mail,skip,broken=None):
     strands={}
     for n in reversed(sorted(set("".join(k+"".join(v) for k,v in tree.items())))):
         strands[n]=Strand(n,tuple(strands[c] for c in tree.get(n,"")),n in ends)
-    crew[0].fresh.append(strands["0"])
     return Search("search",crew,strands["0"],skip,broken,crew[1] if mail else None)

@@ -1,0 +1,188 @@
+"""A call of a blocking function, on its way from a task to a thread and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Final, Protocol
+
+from conc._kernel.asyncfn import function_name
+from conc._kernel.suspend import Marker, suspend, unpark
+from conc._kernel.task import Task
+from conc._os.threads import report_uncaught
+from conc.errors import Cancelled, RunFinished
+from conc.threads.pool import Pool
+
+UNDER_WAY: Final = Marker("UNDER_WAY")
+ASKED: Final = Marker("ASKED")
+DONE: Final = Marker("DONE")
+LEFT: Final = Marker("LEFT")
+
+
+class Request(Protocol):
+    """Something that the thread wants done in the strand of its task, and waits for."""
+
+    async def perform(self, task: Task[Any]) -> None:
+        """Do it, in the task, and keep what comes out."""
+
+    def answer(self) -> None:
+        """Give the thread what came out."""
+
+    def refuse(self) -> None:
+        """Tell the thread that it was not done, or not to its end: the run has ended."""
+
+    def result(self) -> Any:
+        """Wait for the answer. By the thread."""
+
+
+class Job:
+    """What a task parks on while a thread of the pool calls a function for it.
+
+    The state is changed under the lock of the pool::
+
+        UNDER_WAY   in line or running; the task is parked here
+            -> DONE     by the thread: the function has returned, the task gets what came out
+            -> ASKED    by the thread: it waits until the task has served a request
+            -> LEFT     by the task, which is cancelled: taken out of the line, or abandoned while it runs
+        ASKED       the task is awake, and serves the request
+            -> UNDER_WAY, LEFT      by the task
+        UNDER_WAY, ASKED -> LEFT    by whoever ends the run, if that was stopped
+
+    Invariant: `request` is None unless ASKED. Whoever takes it out, under the lock, answers it.
+    Invariant: `cause` is not None exactly if LEFT: the arguments of the `Cancelled` that the thread is to see.
+    """
+
+    __slots__ = ("_args", "_context", "_fn", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state",
+                 "value")  # fmt: skip
+
+    def __init__(
+        self, pool: Pool, task: Task[Any], fn: Callable[..., Any], args: tuple[Any, ...], context: Context, abandon: bool
+    ) -> None:
+        self._pool = pool
+        self._task = task
+        self._fn: Callable[..., Any] | None = fn
+        self._args = args
+        self._context = context
+        self._may_abandon = abandon
+        self.state = UNDER_WAY
+        self.request: Request | None = None
+        self.cause: tuple[str, str | None] | None = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    # ---- on the thread --------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Call the function."""
+        try:
+            self.value = self._context.run(self._fn, *self._args)  # type: ignore[arg-type]
+        except BaseException as error:
+            self.error = error
+        # What the function was given is let go before the task hears of its end.
+        self._fn = None
+        self._args = ()
+        self._context = None  # type: ignore[assignment]
+
+    def settle(self) -> None:
+        """The function has returned: the task gets what came out, if it still waits. Under the lock."""
+        if self.state is UNDER_WAY:
+            self.state = DONE
+
+    def deliver(self) -> None:
+        """Wake the task; if it has left, drop the value and report the error."""
+        if self.state is DONE:
+            unpark(self._task)
+            return
+        error, self.error, self.value = self.error, None, None
+        # A function that was told to stop, by from_thread, and did, has not failed.
+        if error is not None and not isinstance(error, (Cancelled, RunFinished)):
+            report_uncaught(error)
+
+    def fail(self, error: BaseException) -> None:
+        """There is no thread to be had. Under the lock."""
+        self.error = error
+        self.settle()
+
+    def ask(self, request: Request) -> Any:
+        """Let the task serve `request`, and return its result."""
+        with self._pool.lock:
+            if self.state is UNDER_WAY:
+                self.state = ASKED
+                self.request = request
+        if self.cause is not None:
+            if self._pool.closed:
+                raise RunFinished("the run of the task that called conc.to_thread has ended")
+            raise Cancelled(*self.cause)
+        unpark(self._task)
+        return request.result()
+
+    def check_cancelled(self) -> None:
+        """Raise the cancellation of the task, if it is cancelled or has left."""
+        with self._pool.lock:  # as long as we hold it, a parked task does not leave, nor its scope
+            scope = self._task.scope
+            if self.cause is not None:
+                error = Cancelled(*self.cause)
+            elif scope.cancelled:
+                error = scope.cancellation()
+            else:
+                return
+        raise error
+
+    # ---- in the task ----------------------------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        fn = self._fn
+        name = "..." if fn is None else function_name(fn)
+        return f"to_thread({name}), in line for a thread" if self._pool.is_in_line(self) else f"to_thread({name})"
+
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The task is cancelled: take the job out of the line, or abandon it if that is allowed."""
+        with self._pool.lock:
+            if self.state is not UNDER_WAY:
+                return False
+            if not self._pool.take_back(self) and not self._may_abandon:
+                return False
+            self._leave(task.scope.cancellation())
+        return True
+
+    async def serve(self) -> None:
+        """Do what the thread has asked for, let it go on, and wait for what comes next.
+
+        Raises:
+            Cancelled: the task is cancelled, and may abandon the job.
+        """
+        task, request = self._task, self.request
+        if request is not None:
+            await request.perform(task)
+        with self._pool.lock:
+            request, self.request = self.request, None
+            if self.state is ASKED and self._may_abandon and task.scope.cancelled:
+                self._leave(task.scope.cancellation())
+            elif self.state is ASKED:
+                self.state = UNDER_WAY
+                task.wait = self  # before the thread goes on: from then on it may wake the task
+        if request is not None:
+            request.answer()
+        if self.cause is not None:
+            raise Cancelled(*self.cause)
+        await suspend(task)
+
+    def abandon(self) -> None:
+        """The run was stopped: nobody waits any more. From any thread; does nothing if that is so already."""
+        with self._pool.lock:
+            if self.state is DONE or self.state is LEFT:
+                return
+            self._pool.take_back(self)
+            request, self.request = self.request, None
+            self._leave(Cancelled("shutdown", "the run was stopped"))
+        if request is not None:
+            request.refuse()
+
+    def _leave(self, cancellation: Cancelled) -> None:
+        self.state = LEFT
+        self.cause = (cancellation.source, cancellation.reason)
+
+    def __repr__(self) -> str:
+        return f"<{self.reason} {str(self.state).lower().replace('_', ' ')}>"

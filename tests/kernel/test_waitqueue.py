@@ -1,0 +1,235 @@
+"""The line of a shared primitive: order, removal from anywhere, and each wait decided once."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from conc._kernel.suspend import GRANTED
+from conc._kernel.waitqueue import WaitQueue
+
+
+class Worker:
+    asleep = False
+
+    def __init__(self) -> None:
+        self.ready: deque[Waiter] = deque()
+
+
+class Waiter:
+    """As much of a task as a line needs."""
+
+    def __init__(self, name: str, worker: Worker | None = None) -> None:
+        self.name = name
+        self.worker = Worker() if worker is None else worker
+        self.strand = self
+        self.wait: Any = None
+        self.value: Any = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def make_line(*names: str) -> tuple[WaitQueue, list[Any]]:
+    queue = WaitQueue("a test")
+    waiters: list[Any] = [Waiter(name) for name in names]
+    for waiter in waiters:
+        queue.enlist(waiter)
+    return queue, waiters
+
+
+def names(queue: WaitQueue) -> list[str]:
+    """Who stands in line, found out by granting to all."""
+    return [str(task) for task in queue.grant_all()]
+
+
+def test_the_first_in_line_is_served_first() -> None:
+    queue, _ = make_line("a", "b", "c")
+
+    assert str(queue.head()) == "a"
+    assert names(queue) == ["a", "b", "c"]
+    assert queue.head() is None
+    assert queue.grant() is None
+
+
+def test_a_grant_hands_the_value_over_and_decides_the_wait() -> None:
+    queue, (waiter,) = make_line("a")
+    assert waiter.wait is queue
+
+    assert queue.grant("value") is waiter
+    assert (waiter.value, waiter.wait) == ("value", GRANTED)
+    assert not queue
+
+
+def test_a_request_stands_in_the_waiter_while_it_waits() -> None:
+    queue = WaitQueue("a test")
+    waiter: Any = Waiter("a")
+    queue.enlist(waiter, 3)
+
+    assert queue.head() is waiter
+    assert waiter.value == 3
+
+
+@pytest.mark.parametrize("leaving", ["a", "b", "c", "ab", "ac", "bc", "ba", "cb", "abc", "cba", "bac", "bca"])
+def test_who_leaves_is_passed_over_wherever_it_stood(leaving: str) -> None:
+    queue, waiters = make_line("a", "b", "c")
+    by_name = {waiter.name: waiter for waiter in waiters}
+
+    for name in leaving:
+        assert queue.withdraw(by_name[name])
+        assert by_name[name].wait is None
+        queue._check()
+
+    assert len(queue) == 3 - len(leaving)
+    assert names(queue) == [name for name in "abc" if name not in leaving]
+
+
+def test_who_was_granted_cannot_leave_any_more() -> None:
+    queue, (waiter,) = make_line("a")
+    queue.grant()
+
+    assert not queue.withdraw(waiter)
+    assert waiter.wait is GRANTED
+
+
+def test_a_waiter_that_queues_again_stands_at_the_end() -> None:
+    queue, (_, b, _) = make_line("a", "b", "c")
+    assert queue.withdraw(b)
+
+    queue.enlist(b)
+    queue._check()
+
+    assert len(queue) == 3
+    assert names(queue) == ["a", "c", "b"]
+
+
+def test_a_waiter_may_leave_and_queue_again_many_times_before_anyone_is_served() -> None:
+    queue, (_, b, c) = make_line("a", "b", "c")
+    for _ in range(5):
+        assert queue.withdraw(b)
+        queue.enlist(b)
+        assert queue.withdraw(c)
+        queue.enlist(c)
+        queue._check()
+
+    assert names(queue) == ["a", "b", "c"]
+    queue._check()
+
+
+def test_a_waiter_that_queued_again_may_leave_again_from_the_middle() -> None:
+    queue, (_, b, c) = make_line("a", "b", "c")
+    assert queue.withdraw(b)
+    queue.enlist(b)
+    queue.enlist(d := Waiter("d"))  # type: ignore[arg-type]
+    assert queue.withdraw(b)
+    queue._check()
+    assert queue.withdraw(c)
+    assert queue.withdraw(d)  # type: ignore[arg-type]
+    queue._check()
+
+    assert names(queue) == ["a"]
+
+
+def test_those_who_left_do_not_pile_up() -> None:
+    queue, waiters = make_line(*(str(number) for number in range(1000)))
+    for waiter in waiters[1:-1]:
+        assert queue.withdraw(waiter)
+        queue._check()
+
+    assert len(queue._line) < 50
+    assert names(queue) == ["0", "999"]
+
+
+def test_who_leaves_lets_those_be_served_who_are_now_able_to() -> None:
+    worker = Worker()
+    served: list[Any] = []
+
+    def serve() -> list[Any]:
+        head = queue.head()
+        assert head is not None
+        queue.grant("served")
+        served.append(head)
+        return [head]
+
+    queue = WaitQueue("a test", serve)
+    first: Any = Waiter("first", worker)
+    second: Any = Waiter("second", worker)
+    queue.enlist(first)
+    queue.enlist(second)
+    assert queue.withdraw(first)
+
+    assert served == [second]
+    assert list(worker.ready) == [second]
+    assert second.wait is GRANTED
+
+
+def test_a_withdrawal_that_came_too_late_serves_nobody() -> None:
+    calls: list[None] = []
+
+    def serve() -> list[Any]:
+        calls.append(None)
+        return []
+
+    queue = WaitQueue("a test", serve)
+    waiter: Any = Waiter("a")
+    queue.enlist(waiter)
+    queue.grant()
+
+    assert not queue.withdraw(waiter)
+    assert calls == []
+
+
+class LineMachine(RuleBasedStateMachine):
+    """A line of waiters against a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = WaitQueue("a test")
+        self.waiters: list[Any] = [Waiter(str(number)) for number in range(30)]
+        self.model: list[Any] = []
+
+    @rule(index=st.integers(0, 29))
+    def enlist_one(self, index: int) -> None:
+        waiter = self.waiters[index]
+        if waiter not in self.model:
+            self.queue.enlist(waiter, index)
+            self.model.append(waiter)
+
+    @rule(index=st.integers(0, 29))
+    def withdraw_one(self, index: int) -> None:
+        waiter = self.waiters[index]
+        assert self.queue.withdraw(waiter) == (waiter in self.model)
+        if waiter in self.model:
+            self.model.remove(waiter)
+
+    @rule()
+    def grant_first(self) -> None:
+        expected = self.model.pop(0) if self.model else None
+        assert self.queue.grant("value") is expected
+
+    @precondition(lambda self: len(self.model) > 3)
+    @rule()
+    def withdraw_all_but_the_ends(self) -> None:
+        for waiter in self.model[1:-1]:
+            assert self.queue.withdraw(waiter)
+        del self.model[1:-1]
+
+    @rule()
+    def grant_to_all(self) -> None:
+        assert self.queue.grant_all() == self.model
+        self.model.clear()
+
+    @invariant()
+    def the_line_is_the_list(self) -> None:
+        self.queue._check()
+        assert len(self.queue) == len(self.model)
+        assert self.queue.head() is (self.model[0] if self.model else None)
+        for waiter in self.model:
+            assert waiter.wait is self.queue
+
+
+TestLine = LineMachine.TestCase
