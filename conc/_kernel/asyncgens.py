@@ -36,12 +36,13 @@ def drives_generators(function: Any) -> Any:
 class Generators:
     """The async generators that were first iterated on one worker.
 
-    Invariant: `_alive` holds weak references only; a generator leaves it when it is closed or collected.
+    Invariant: `_alive` holds weak references only, at most 64 + two for each that was alive when it was last pruned.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._alive: dict[int, tuple[weakref.ref[AsyncGenerator[Any, Any]], Strand]] = {}
+        self._prune_at = 64
         self._closing: list[Task[Any]] = []
         self.errors: list[BaseException] = []
         self.suspects: list[Watch] = []
@@ -51,16 +52,18 @@ class Generators:
         task = self._worker.task
         if task is None:
             return
-        key = id(generator)
-        alive = self._alive
-        alive[key] = (weakref.ref(generator, lambda _: alive.pop(key, None)), task.strand)
+        # No callback that takes the entry out again: it would be called before `finalize`, which needs the strand.
+        self._alive[id(generator)] = (weakref.ref(generator), task.strand)
+        if len(self._alive) > self._prune_at:
+            self._alive = {key: entry for key, entry in self._alive.items() if entry[0]() is not None}
+            self._prune_at = 64 + 2 * len(self._alive)
 
     def finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Hook of the interpreter, on whatever thread: the generator was dropped unfinished. Close it in its strand."""
-        strand = getattr(self._alive.pop(id(generator), None), "__getitem__", lambda _: None)(1)
-        if strand is None:
-            return
-        strand.post(lambda: self._start_closing(generator, strand))
+        entry = self._alive.pop(id(generator), None)
+        if entry is not None:
+            strand = entry[1]
+            strand.post(lambda: self._start_closing(generator, strand))
 
     def _start_closing(self, generator: AsyncGenerator[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
@@ -97,9 +100,14 @@ class Generators:
         """The end of the run: close what is left."""
         for reference, strand in list(self._alive.values()):
             generator = reference()
-            if generator is not None:
+            if generator is not None and generator.ag_frame is not None:  # None: finished, and still referred to
                 self._start_closing(generator, strand)
         self._alive.clear()
+
+    def give_up(self, seconds: float) -> None:
+        """The time for closing is over: report what is not closed."""
+        for task in self._closing:
+            self.errors.append(RuntimeError(f"{task!r} of an async generator did not end within {seconds:g} s after the run"))
 
     # ---- a yield out of a scope -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.strand import Strand
-from conc._os.sync import Deque, Lock, is_empty, is_empty_for_others
+from conc._os.sync import Deque, Lock, is_empty
 from conc._os.threads import foreign_threads
 
 if TYPE_CHECKING:
@@ -46,45 +46,46 @@ class Crew:
 
     def rouse(self) -> None:
         """Somebody added an unstarted strand: wake one idle worker, unless one searches already."""
-        if self._idle and self._role:
-            self._wake_one()
-
-    def _wake_one(self) -> None:
-        # Who owns no started strand comes first: a strand would have to share the others.
-        best = min(list(self._idle), key=_strands, default=None)
-        if best is None:
+        while self._idle and self._role:
+            # Who owns no started strand comes first: a strand would have to share the others.
+            best = min(self._idle.copy(), key=_strands, default=None)
+            if best is None:
+                return
+            try:
+                self._idle.remove(best)
+            except ValueError:
+                continue  # it woke by itself, and may have other things to do
+            best.ring()
             return
-        try:
-            self._idle.remove(best)
-        except ValueError:
-            return  # it woke by itself, or somebody else wakes it: it will search
-        best.ring()
 
     def search(self, worker: Worker) -> bool:
         """Look for unstarted strands for an idle worker: True if it has some now, else it is listed as idle."""
         try:
             self._role.popleft()
         except IndexError:
-            self._idle.append(worker)  # another one searches, looks again when it gave up the role, and wakes the next
-            return False
-        found = self._take_for(worker)
-        self._role.append(None)
-        if not found:
-            self._idle.append(worker)
-            # Work that came while the role was taken woke nobody: whoever added it relied on this second look.
+            pass
+        else:
             found = self._take_for(worker)
+            self._role.append(None)
             if found:
-                self.no_longer_idle(worker)
-        if found:
-            self.rouse()
-        return found
+                self.rouse()
+                return True
+        self._idle.append(worker)
+        # Work that came while somebody searched woke nobody, so look once more. Unless somebody searches now: whoever
+        # that is looks again too, or wakes one of the idle, and we are listed.
+        if is_empty(self._role) or not self._take_for(worker):
+            return False
+        self.no_longer_idle(worker)
+        self.rouse()
+        return True
 
-    def no_longer_idle(self, worker: Worker) -> None:
-        """The worker woke up, by whatever means."""
+    def no_longer_idle(self, worker: Worker) -> bool:
+        """The worker woke up, by whatever means: True if somebody has chosen it to look for strands."""
         try:
             self._idle.remove(worker)
         except ValueError:
-            pass  # whoever woke it took it out
+            return True  # whoever woke it took it out
+        return False
 
     def _take_for(self, worker: Worker) -> bool:
         """Take half of the unstarted strands of the first worker that has any, beginning behind `worker`."""
@@ -156,7 +157,7 @@ class Crew:
 
 
 def _at_rest(worker: Worker) -> bool:
-    return worker.asleep and all(map(is_empty_for_others, (worker.ready, worker.inbox, worker.fresh)))
+    return worker.asleep and all(map(is_empty, (worker.ready, worker.inbox, worker.fresh)))
 
 
 def _strands(worker: Worker) -> Any:

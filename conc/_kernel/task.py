@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
@@ -336,16 +336,10 @@ class Task(Generic[T]):
                                 "use them in `with` blocks")  # fmt: skip
         return error
 
-    def tell_joiners(self) -> None:
-        """Resume who waits in `join`. After the nursery knows, so that an error is reported once."""
-        joiners = self._joiners
-        if joiners is not None:
-            self._joiners = None
-            for joiner in joiners:
-                if isinstance(joiner, RemoteJoin):
-                    joiner.tell()
-                else:
-                    unpark(joiner)
+    def take_joiners(self) -> Iterable[Task[Any] | RemoteJoin]:
+        """Who waits in `join`, to be told after the nursery knows of the end, so that an error is reported once."""
+        joiners, self._joiners = self._joiners, None
+        return joiners or ()
 
     # ---- as what other tasks wait for -----------------------------------------------------------------------------
 
@@ -359,6 +353,15 @@ class Task(Generic[T]):
         assert self._joiners is not None, "a joiner waits for a task that has told its joiners"
         del self._joiners[joiner]
         return True
+
+
+def tell_joiners(joiners: Iterable[Task[Any] | RemoteJoin]) -> None:
+    """Resume those who waited for the end of a task."""
+    for joiner in joiners:
+        if isinstance(joiner, RemoteJoin):
+            joiner.tell()
+        else:
+            unpark(joiner)
 
 
 def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> CoroutineType[Any, Any, Any]:

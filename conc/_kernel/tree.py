@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from gc import get_referents
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
 
 
+# What stands between an `await` and the generator or coroutine that it drives, and tells it only to the collector.
+WRAPPERS = frozenset({"async_generator_asend", "async_generator_athrow", "coroutine_wrapper"})
 Elsewhere = list[tuple["TaskNode", "Task[Any]"]]
 
 
@@ -96,6 +99,9 @@ def await_stack(coro: Any) -> list[Frame]:
     """Where a suspended coroutine stands: the functions that await one another, outermost first."""
     frames = []
     while coro is not None:
+        if type(coro).__name__ in WRAPPERS:
+            coro = next((one for one in get_referents(coro) if hasattr(one, "ag_frame") or hasattr(one, "cr_frame")), None)
+            continue
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
         if frame is None:
             break

@@ -24,10 +24,11 @@ from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import PARKED, SHIELDED
-from conc._kernel.task import RETURNED, Task
+from conc._kernel.task import RETURNED, Task, tell_joiners
 from conc._kernel.timers import TimerQueue
 from conc._kernel.tree import open_nurseries
 from conc._os.bell import Bell, SocketBell
+from conc._os.clock import MonotonicClock
 from conc._os.poller import READ
 from conc._os.threads import current_ident
 from conc.errors import RunFinished
@@ -168,7 +169,7 @@ class Worker:
                         if not children:
                             nursery.all_ended()
                         if task._joiners is not None:
-                            task.tell_joiners()
+                            tell_joiners(task.take_joiners())
                 except BaseException as error:
                     if not task.is_task:
                         raise
@@ -198,6 +199,7 @@ class Worker:
 
     def look(self, may_rest: bool) -> None:
         """The end of a turn: what is due, and whether there is anything to do at all."""
+        chosen = False
         if self.fresh:
             self._start_one()
         if self.generators.suspects:
@@ -211,18 +213,20 @@ class Worker:
             if self.descriptors:
                 self.descriptors.notify(self.poller.poll(0))
         elif may_rest:
-            self._rest()
+            chosen = self._rest()
         self.time = now = self.now()
         if now >= self.timers.earliest:
             for timer in self.timers.due(now):
                 timer.expire()
+        if chosen and (self.ready or self.inbox):
+            self.crew.rouse()  # it was woken to look for strands, and has other things to do first
 
-    def _rest(self) -> None:
-        """Nothing is ready: take unstarted strands from others, or sleep."""
+    def _rest(self) -> bool:
+        """Nothing is ready: take unstarted strands from others, or sleep. True if it was woken to take some."""
         crew = self.crew
         several = len(crew.workers) > 1
         if several and crew.search(self):
-            return
+            return False
         self.deadline = deadline = self.timers.next_deadline()
         self.asleep = True
         # Announced; now look once more. Who appends from here on sees that we sleep, and rings.
@@ -232,8 +236,7 @@ class Worker:
             if events:
                 self.descriptors.notify(events)
         self.asleep = False
-        if several:
-            crew.no_longer_idle(self)
+        return several and crew.no_longer_idle(self)
 
     def _sleep(self, wait: float | None) -> Events:
         """Poll for `wait` seconds at most; None means that nothing of this worker's own will come with time."""
@@ -322,7 +325,7 @@ class Worker:
         else:
             nursery.child_ended(task, error)
             if task._joiners is not None:
-                task.tell_joiners()
+                tell_joiners(task.take_joiners())
 
     def _refuse(self, task: Task[Any], yielded: object) -> None:
         """A foreign awaitable yielded something: raise that in the task that awaits it."""
@@ -378,13 +381,25 @@ class Worker:
         if self.crew.stopped:
             self._abandon()
         self.generators.close_all()
-        limit = self.now() + seconds
-        while self.generators.closing and self.now() < limit:
+        if not self.generators.closing:
+            return
+        # In real time, and looking often: a clean-up that never ends would also keep a virtual clock from moving.
+        limit = MonotonicClock.now() + seconds
+        self._patience = 0.05
+        stopped = self.crew.stopped
+        self.running = True  # so that it sleeps while they wait
+        while self.generators.closing and MonotonicClock.now() < limit and self.crew.stopped == stopped:
             self.turn()
+        self.running = False
+        self.generators.give_up(seconds)
 
     def _abandon(self) -> None:
         """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
         family = list(self.roots)
+        for task in self.roots:
+            beside = task.parent_nursery
+            if beside is not None and not beside.parallel:  # the main task, and what came from outside
+                family.extend(other for other in beside.children if other is not task)
         for task in family:
             for nursery in open_nurseries(task):
                 if not nursery.parallel:
@@ -427,13 +442,14 @@ class Worker:
 class EndOfStrand:
     """The message that a parallel child has ended: the last one that it posts."""
 
-    __slots__ = ("_error", "_task")
+    __slots__ = ("_error", "_joiners", "_task")
 
     def __init__(self, task: Task[Any], error: BaseException | None) -> None:
         self._task = task
         self._error = error
+        self._joiners = task.take_joiners()  # here: the parent, who tells them, does not own the task
 
     def __call__(self) -> None:
         task = self._task
         task.parent_nursery.child_ended(task, self._error)  # type: ignore[union-attr]
-        task.tell_joiners()
+        tell_joiners(self._joiners)

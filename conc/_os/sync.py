@@ -23,18 +23,8 @@ def is_empty_by_looking(deque: collections.deque[Any]) -> bool:
     return not deque
 
 
-def is_empty_by_taking(deque: collections.deque[Any]) -> bool:
-    """Whether a deque is empty, on any build: try to take the first item, and put it back."""
-    try:
-        item = deque.popleft()
-    except IndexError:
-        return True
-    deque.appendleft(item)
-    return False
-
-
 def is_empty_by_copying(deque: collections.deque[Any]) -> bool:
-    """Whether a deque that others take from is empty, on any build: a copy is made under its lock."""
+    """Whether a deque is empty, on any build: a copy is made under its lock."""
     return not deque.copy()
 
 
@@ -42,9 +32,6 @@ def is_empty_by_copying(deque: collections.deque[Any]) -> bool:
 # announcement. At least one of the two sees the other, provided that neither looks before what it said can be seen.
 # Under the GIL that is so. Without it the truth value of a deque is a bare load of its length, which a processor may
 # carry out while the announcement is still on its way to the others: both miss, and the thread sleeps beside work.
-# `popleft` and `append` lock the deque, both sides do, and a lock keeps that order.
-#
-# To be called by the one consumer of a deque: between taking and putting back, another would find it empty, or be given
-# the second item first.
-is_empty = is_empty_by_looking if gil_enabled() else is_empty_by_taking
-is_empty_for_others = is_empty_by_looking if gil_enabled() else is_empty_by_copying
+# `copy` and `append` lock the deque, both sides do, and a lock keeps that order. Not `popleft`, with the item put back:
+# meanwhile others would find the deque empty that is not, and decide that all is over.
+is_empty = is_empty_by_looking if gil_enabled() else is_empty_by_copying

@@ -18,8 +18,8 @@ class BufReader:
     """Puts the pieces that come out of a stream together again.
 
     What was read from the stream and not yet given out is kept: over a cancellation, an `IncompleteRead` and a
-    `LimitExceeded`. So any operation can be tried again, or another one in its place. Use either the reader or the stream
-    below it, and one task at a time. It closes nothing; close the stream.
+    `LimitExceeded`. So any operation can be tried again, or another one in its place. Use either the reader or the
+    stream below it, and one task at a time. It closes nothing; close the stream.
 
     Args:
         stream: what to read from.
@@ -90,8 +90,8 @@ class BufReader:
 
         Raises:
             LimitExceeded: the delimiter is not among the next `limit` bytes, which stay in the buffer.
-            IncompleteRead: the stream ended behind other bytes than the delimiter. They are in ``partial``, and still in
-                the buffer.
+            IncompleteRead: the stream ended behind other bytes than the delimiter. They are in ``partial``, and still
+                in the buffer.
             ValueError: the delimiter is empty, or longer than the limit.
             ConcError: what the stream raises.
 
@@ -134,7 +134,7 @@ class BufReader:
         return self._take(end)
 
     def lines(self, limit: int = LIMIT) -> AsyncIterator[bytes]:
-        r"""The lines that are left, without their ends (``b"\n"`` or ``b"\r\n"``): ``async for line in reader.lines():``.
+        r"""The lines that are left, without their ends ``b"\n"`` or ``b"\r\n"``: ``async for line in reader.lines()``.
 
         Each step does what `read_line` does, and raises what it raises. Leaving the loop loses nothing.
 
@@ -175,7 +175,7 @@ class BufReader:
         return not self._ended
 
     def _find(self, delimiter: bytes, limit: int) -> int:
-        """Where the first delimiter ends, 0 if it is not in the buffer. What was searched once is not searched again."""
+        """Where the first delimiter ends; 0 if it is not in the buffer. What was searched is not searched again."""
         buffer = self._buffer
         if delimiter != self._delimiter:
             self._delimiter = delimiter

@@ -1,8 +1,8 @@
 """A descriptor that is handed from strand to strand: which worker watches it, for reading and for writing.
 
-Readiness belongs to a descriptor and a worker together, and only that worker writes it. So what is handed to a strand of
-another worker gets a new registration there when it is first used, and the old one is given up when neither direction
-needs it. The two directions travel alone: the halves of a stream may be in different strands.
+Readiness belongs to a descriptor and a worker together, and only that worker writes it. So what is handed to a strand
+of another worker gets a new registration there when it first has to wait, and the old one is given up when neither
+direction needs it. The two directions travel alone: the halves of a stream may be in different strands.
 """
 
 from __future__ import annotations

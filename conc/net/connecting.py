@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Final
 
+from conc._kernel.cancel import check_time
 from conc._kernel.current import charge
 from conc._kernel.nursery import open_nursery
 from conc._kernel.suspend import toll
-from conc._kernel.cancel import check_time
 from conc.net.listening import check_host, check_port
 from conc.net.network import Address, AddressInfo, Network, Socket, current_network
 from conc.net.socket_stream import show
@@ -28,9 +28,9 @@ async def connect_tcp(
 ) -> TcpStream:
     """Connect to a TCP server.
 
-    A name may stand for many addresses, of which some do not answer. They are tried in order, IPv6 and IPv4 in turn: the
-    next one when one has failed, or has not answered for a while. The first connection is taken; the other attempts are
-    called off.
+    A name may stand for many addresses, of which some do not answer. They are tried in order, IPv6 and IPv4 in turn:
+    the next one when one has failed, or has not answered for a while. The first connection is taken; the other attempts
+    are called off.
 
     Args:
         host: an address, or a name.
@@ -61,7 +61,9 @@ async def connect_tcp(
             sources.setdefault(family, address)
         infos = [info for info in infos if info[0] in sources]
         if not infos:
-            raise OSError(errno.EADDRNOTAVAIL, f"local_host {local_host!r} and {host!r} have no address family in common")
+            raise OSError(
+                errno.EADDRNOTAVAIL, f"local_host {local_host!r} and {host!r} have no address family in common"
+            )
     if len(infos) == 1:
         return await _attempt(network, infos[0], sources)
     return await _race(network, infos, sources, happy_eyeballs_delay, f"{host!r} port {port}")

@@ -83,12 +83,14 @@ class SocketStream(Pollable):
             max_bytes = READ_AT_MOST
         elif max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
-        worker = slot.worker  # from here on as `charge`, without a call
+        worker: Any = slot.worker  # from here on as `charge`, without a call
         if worker is None or worker.budget <= 0 or (task := worker.task).scope.cancelled:
             task = await toll()
-            worker = task.strand.worker
+            worker = slot.worker
         worker.budget -= SYSTEM_CALL
-        reading = self._reading if task.strand is self._reader else self._read_in(task.strand)
+        reading: Direction = self._reading  # type: ignore[assignment]  # there is one if there is a reader
+        if task.strand is not self._reader:
+            reading = self._read_in(task.strand)
         while True:
             if reading.ready:
                 try:
@@ -137,10 +139,10 @@ class SocketStream(Pollable):
         Checkpoint: always a cancel point; it waits only if there is no room.
         If cancelled: `bytes_written` tells how much was written, see `conc.io.AsyncWrite`; no more of it will be.
         """
-        worker = slot.worker  # from here on as `charge`, without a call
+        worker: Any = slot.worker  # from here on as `charge`, without a call
         if worker is None or worker.budget <= 0 or (task := worker.task).scope.cancelled:
             task = await toll()
-            worker = task.strand.worker
+            worker = slot.worker
         worker.budget -= SYSTEM_CALL
         if self._sender is not None:
             self._refuse_busy(self._sender, "writing to")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from conc._kernel.asyncfn import function_name, is_coroutine
 from conc._kernel.current import charge
-from conc._kernel.nursery import Nursery, open_nursery
+from conc._kernel.nursery import open_nursery
 from conc._kernel.present import current_time
 from conc._kernel.suspend import toll
 from conc.errors import BusyResource, ClosedResource, ConcError
@@ -136,8 +135,8 @@ class TcpListener:
     ) -> None:
         """Accept connections and run ``handler(stream)`` as a child for each, until the listener is closed.
 
-        A stream is closed when its handler ends. After `aclose`, serve waits for the handlers that are running. While the
-        system has no descriptor or no memory for a connection, serve waits 100 ms and tries again; it logs that to
+        A stream is closed when its handler ends. After `aclose`, serve waits for the handlers that are running. While
+        the system has no descriptor or no memory for a connection, serve waits 100 ms and tries again; it logs that to
         ``conc.net``.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from conc._kernel.current import charge
 from conc._kernel.suspend import PARK, resume, toll
@@ -11,6 +11,8 @@ from conc.errors import ClosedResource, WouldBlock
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
+
+ONE: Final = 1  # asked for by identity: 1.0 and True are equal to it, and no number of permits
 
 
 class Semaphore:
@@ -61,7 +63,7 @@ class Semaphore:
 
         Checkpoint: never.
         """
-        if n != 1:
+        if n is not ONE:
             check_count(n, "n", 1)
             self._check_reachable(n)
         waiters = self._waiters
@@ -88,7 +90,7 @@ class Semaphore:
         Checkpoint: always a cancel point; it waits only if the permits are not free.
         If cancelled: no permit is held and the place in line is given up; those behind are served if they can be.
         """
-        if n != 1:
+        if n is not ONE:
             check_count(n, "n", 1)
             self._check_reachable(n)
         task = charge() or await toll()
@@ -117,7 +119,7 @@ class Semaphore:
         Checkpoint: never.
         Cost: O(1) for each task that is served.
         """
-        if n != 1:
+        if n is not ONE:
             check_count(n, "n", 1)
         waiters = self._waiters
         waiters.lock.acquire()

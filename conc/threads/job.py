@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import Context
+from functools import partial
 from typing import Any, Final, Protocol
 
 from conc._kernel.asyncfn import function_name
@@ -49,21 +48,16 @@ class Job:
         UNDER_WAY, ASKED -> LEFT    by whoever ends the run, if that was stopped
 
     Invariant: `request` is None unless ASKED. Whoever takes it out, under the lock, answers it.
-    Invariant: `cause` is not None exactly if LEFT: the arguments of the `Cancelled` that the thread is to see.
+    Invariant: LEFT == `_task` is None == `cause` is not None: the arguments of the `Cancelled` that the thread is to see.
     """
 
-    __slots__ = ("_args", "_context", "_fn", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state",
-                 "value")  # fmt: skip
+    __slots__ = ("_call", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state", "value")
 
-    def __init__(
-        self, pool: Pool, task: Task[Any], fn: Callable[..., Any], args: tuple[Any, ...], context: Context, abandon: bool
-    ) -> None:
+    def __init__(self, pool: Pool, task: Task[Any], call: partial[Any], may_abandon: bool) -> None:
         self._pool = pool
-        self._task = task
-        self._fn: Callable[..., Any] | None = fn
-        self._args = args
-        self._context = context
-        self._may_abandon = abandon
+        self._task: Task[Any] | None = task
+        self._call: partial[Any] | None = call  # of Context.run
+        self._may_abandon = may_abandon
         self.state = UNDER_WAY
         self.request: Request | None = None
         self.cause: tuple[str, str | None] | None = None
@@ -75,13 +69,10 @@ class Job:
     def run(self) -> None:
         """Call the function."""
         try:
-            self.value = self._context.run(self._fn, *self._args)  # type: ignore[arg-type]
+            self.value = self._call()  # type: ignore[misc]  # it runs once
         except BaseException as error:
             self.error = error
-        # What the function was given is let go before the task hears of its end.
-        self._fn = None
-        self._args = ()
-        self._context = None  # type: ignore[assignment]
+        self._call = None  # what the function was given is let go before the task hears of its end
 
     def settle(self) -> None:
         """The function has returned: the task gets what came out, if it still waits. Under the lock."""
@@ -91,7 +82,7 @@ class Job:
     def deliver(self) -> None:
         """Wake the task; if it has left, drop the value and report the error."""
         if self.state is DONE:
-            unpark(self._task)
+            unpark(self._task)  # type: ignore[arg-type]  # it waits
             return
         error, self.error, self.value = self.error, None, None
         # A function that was told to stop, by from_thread, and did, has not failed.
@@ -106,24 +97,24 @@ class Job:
     def ask(self, request: Request) -> Any:
         """Let the task serve `request`, and return its result."""
         with self._pool.lock:
-            if self.state is UNDER_WAY:
+            task = self._task
+            if task is not None:
                 self.state = ASKED
                 self.request = request
-        if self.cause is not None:
+        if task is None:
             if self._pool.closed:
                 raise RunFinished("the run of the task that called conc.to_thread has ended")
-            raise Cancelled(*self.cause)
-        unpark(self._task)
+            raise Cancelled(*self.cause)  # type: ignore[misc]  # it has left
+        unpark(task)
         return request.result()
 
     def check_cancelled(self) -> None:
         """Raise the cancellation of the task, if it is cancelled or has left."""
         with self._pool.lock:  # as long as we hold it, a parked task does not leave, nor its scope
-            scope = self._task.scope
             if self.cause is not None:
                 error = Cancelled(*self.cause)
-            elif scope.cancelled:
-                error = scope.cancellation()
+            elif self._task.scope.cancelled:  # type: ignore[union-attr]
+                error = self._task.scope.cancellation()  # type: ignore[union-attr]
             else:
                 return
         raise error
@@ -133,8 +124,8 @@ class Job:
     @property
     def reason(self) -> str:
         """For people."""
-        fn = self._fn
-        name = "..." if fn is None else function_name(fn)
+        call = self._call
+        name = "..." if call is None else function_name(call.args[0])
         return f"to_thread({name}), in line for a thread" if self._pool.is_in_line(self) else f"to_thread({name})"
 
     def withdraw(self, task: Task[Any]) -> bool:
@@ -147,13 +138,13 @@ class Job:
             self._leave(task.scope.cancellation())
         return True
 
-    async def serve(self) -> None:
+    async def serve(self, task: Task[Any]) -> None:
         """Do what the thread has asked for, let it go on, and wait for what comes next.
 
         Raises:
             Cancelled: the task is cancelled, and may abandon the job.
         """
-        task, request = self._task, self.request
+        request = self.request
         if request is not None:
             await request.perform(task)
         with self._pool.lock:
@@ -183,6 +174,7 @@ class Job:
     def _leave(self, cancellation: Cancelled) -> None:
         self.state = LEFT
         self.cause = (cancellation.source, cancellation.reason)
+        self._task = None
 
     def __repr__(self) -> str:
         return f"<{self.reason} {str(self.state).lower().replace('_', ' ')}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
@@ -55,14 +56,14 @@ async def to_thread(fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool 
     context = copy_context()
     if context.get(current_async_library_cvar) is not None:
         context.run(current_async_library_cvar.set, None)  # there is none in the thread
-    job = Job(pool, task, fn, args, context, abandon_on_cancel)
+    job = Job(pool, task, partial(context.run, fn, *args), abandon_on_cancel)
     crew.wakers[job] = "to_thread"
     try:
         task.wait = job  # before anybody can wake the task
         pool.submit(job)
         await suspend(task)
         while job.state is not DONE:
-            await job.serve()
+            await job.serve(task)
     finally:
         del crew.wakers[job]
         if job.state is not DONE:

@@ -1,39 +1,16 @@
-"""Running a test's program on virtual time, and waiting until everyone else waits."""
+"""Running a test's program on virtual time, as a whole or step by step."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar, TypeVarTuple, Unpack
 
 import conc
+from conc_testing import VirtualClock
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-
-class VirtualClock:
-    """Time that passes only when nobody has anything to do."""
-
-    virtual = True
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def now(self) -> float:
-        return self._now
-
-    def idle(self, deadline: float) -> float | None:
-        return 0.0 if deadline <= self._now else None
-
-    def advance_when_idle(self, deadline: float) -> bool:
-        if deadline == math.inf:
-            return False
-        self._now = max(self._now, deadline)
-        return True
-
-    def attach(self, look_again: Callable[[], None] | None) -> None:
-        pass
 
 
 def run(main: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
@@ -41,6 +18,39 @@ def run(main: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
     return conc.run(main, *args, clock=VirtualClock())
 
 
-async def settle() -> None:
-    """Return when nobody else can go on. On virtual time, which moves only then."""
-    await conc.sleep(1e-6)
+class Driven:
+    """A program that synchronous code drives: it starts tasks, steps them, and looks at them in between."""
+
+    def __init__(self) -> None:
+        self.runtime = conc.Runtime(clock=VirtualClock())
+        self._nursery: conc.Nursery | None = None
+        self.runtime.start(self._main)
+        assert self.runtime.run_until(lambda: self._nursery is not None)
+
+    async def _main(self) -> None:
+        async with conc.open_nursery() as nursery:
+            self._nursery = nursery
+            await conc.sleep_forever()
+
+    def do(self, function: Callable[[], object]) -> None:
+        """Call a function inside the strand, before any task takes another step."""
+        self.runtime.root_strand.post(function)
+        self.runtime.step(1)
+
+    def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> conc.Task[T]:
+        """Start a task, and let everything run that can."""
+        tasks: list[conc.Task[T]] = []
+        nursery = self._nursery
+        assert nursery is not None
+        self.do(lambda: tasks.append(nursery.start_soon(async_fn, *args)))
+        self.settle()
+        return tasks[0]
+
+    def settle(self) -> None:
+        """Let everything run that can."""
+        assert self.runtime.run_until_idle()
+
+    def close(self) -> None:
+        """Cancel what is left, and end."""
+        with suppress(conc.Cancelled):
+            self.runtime.close()

@@ -14,7 +14,8 @@ import pytest
 
 import conc
 from conc.lowlevel import drives_generators
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 # Dropped generators.
 

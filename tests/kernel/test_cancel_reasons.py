@@ -9,7 +9,8 @@ import pytest
 import conc
 from conc.lowlevel import current_runtime
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 async def text_of(operation: Awaitable[object]) -> str:

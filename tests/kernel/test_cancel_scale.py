@@ -12,7 +12,8 @@ import pytest
 
 import conc
 from conc.sync import Event, Semaphore
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 def assert_in_proportion(work: Callable[[int], float], count: int) -> None:

@@ -11,7 +11,8 @@ import pytest
 import conc
 from conc import lowlevel
 from conc.sync import Event, Semaphore
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 def test_a_cancelled_scope_is_left_at_the_next_cancel_point() -> None:

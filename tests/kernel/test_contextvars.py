@@ -12,7 +12,8 @@ import pytest
 
 import conc
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="default")
 other: contextvars.ContextVar[str] = contextvars.ContextVar("other", default="default")
@@ -219,9 +220,9 @@ def test_a_child_of_any_nursery_sees_its_spawners_context(parallel: bool, worker
 
 def test_the_number_context_of_a_task_is_its_own() -> None:
     async def divide(digits: int) -> str:
-        decimal.getcontext().prec = digits
-        await conc.checkpoint()
-        return str(decimal.Decimal(1) / 3)
+        with decimal.localcontext(prec=digits):
+            await conc.checkpoint()
+            return str(decimal.Decimal(1) / 3)
 
     async def main() -> None:
         async with conc.open_nursery() as nursery:

@@ -16,7 +16,8 @@ import conc
 import conc.lowlevel
 from conc.lowlevel import current_runtime, current_task
 from conc.sync import Event, Semaphore
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 @pytest.fixture(autouse=True)
@@ -271,8 +272,7 @@ def test_a_task_that_ends_inside_a_nursery_takes_its_children_along() -> None:
                 nursery.start_soon(forgetful)
         assert "never left" in str(caught.value.exceptions[0])
 
-    with conc.Runtime() as runtime:
-        runtime.run(main)
+    run(main)
     assert ended == ["child"]
 
 

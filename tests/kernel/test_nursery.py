@@ -7,7 +7,8 @@ import pytest
 import conc
 from conc.lowlevel import cancel_shielded_checkpoint
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 async def fail(error: BaseException) -> None:

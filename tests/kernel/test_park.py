@@ -13,7 +13,8 @@ import pytest
 
 import conc
 from conc.lowlevel import Task, cancel_shielded_checkpoint, checkpoint_if_cancelled, current_task, park, unpark
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 class Slot:

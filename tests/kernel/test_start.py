@@ -9,7 +9,8 @@ import pytest
 
 import conc
 from conc.lowlevel import current_task
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 async def serve(*, task_status: conc.TaskStatus) -> None:

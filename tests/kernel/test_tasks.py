@@ -11,7 +11,8 @@ import pytest
 import conc
 from conc.lowlevel import current_task
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 async def give(value: int) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 import conc
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 # Sleeping.
 

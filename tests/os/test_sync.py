@@ -5,20 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from conc._os.sync import (
-    Deque,
-    is_empty,
-    is_empty_by_copying,
-    is_empty_by_looking,
-    is_empty_by_taking,
-    is_empty_for_others,
-)
+from conc._os.sync import Deque, is_empty, is_empty_by_copying, is_empty_by_looking
 from conc._os.threads import gil_enabled
 
-WAYS = [is_empty_by_looking, is_empty_by_taking, is_empty_by_copying]
+WAYS = [is_empty_by_looking, is_empty_by_copying]
 
 
-@pytest.mark.parametrize("is_empty", [is_empty, is_empty_for_others, *WAYS])
+@pytest.mark.parametrize("is_empty", [is_empty, *WAYS])
 def test_a_deque_is_empty_when_nothing_is_in_it(is_empty: Callable[[deque[int]], bool]) -> None:
     items: Deque[int] = Deque()
     assert is_empty(items)
@@ -40,5 +33,4 @@ def test_the_question_leaves_the_items_as_they_were(is_empty: Callable[[deque[in
 
 
 def test_a_build_without_the_lock_for_all_asks_under_the_lock_of_the_deque() -> None:
-    assert is_empty is (is_empty_by_looking if gil_enabled() else is_empty_by_taking)
-    assert is_empty_for_others is (is_empty_by_looking if gil_enabled() else is_empty_by_copying)
+    assert is_empty is (is_empty_by_looking if gil_enabled() else is_empty_by_copying)

@@ -8,7 +8,8 @@ import pytest
 
 import conc
 from conc.sync import Event
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 def test_waiting_for_an_event_ends_when_it_is_set() -> None:

@@ -10,7 +10,8 @@ import pytest
 import conc
 from conc.errors import ClosedResource, WouldBlock
 from conc.sync import Semaphore
-from tests.kernel.support import run, settle
+from conc_testing import settle
+from tests.kernel.support import run
 
 
 async def take(semaphore: Semaphore, n: int, order: list[str], name: str) -> None:

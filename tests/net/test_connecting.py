@@ -1,0 +1,267 @@
+"""connect_tcp: which address is tried when, who wins, and what becomes of the others."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+import pytest
+
+import conc
+import conc.net.network
+from conc.net import TcpStream, connect_tcp, listen_tcp
+from conc.net.connecting import interleave
+from conc_testing import VirtualClock
+from tests.net.fake_network import FakeNetwork
+from tests.net.support import connected, on_both_networks, run
+
+V6, V4 = ["fd00::1", "fd00::2"], ["10.0.0.1", "10.0.0.2"]
+
+
+def on_virtual_time(network: FakeNetwork, main: Any, *args: Any) -> Any:
+    """Run on a fake network, where all times are exact; nothing may be left open."""
+    result = conc.run(main, *args, network=network, clock=VirtualClock())
+    assert network.left_open() == []
+    return result
+
+
+async def race(listening: list[str], **options: Any) -> tuple[str, float]:
+    """Who wins a race for "everybody", and when; those in `listening` answer."""
+    listeners = [await listen_tcp(host, 80) for host in listening]
+    start = conc.current_time()
+    async with await connect_tcp("everybody", 80, **options) as stream:
+        host: str = stream.peer_address[0]
+        took = conc.current_time() - start
+    for listener in listeners:
+        await listener.aclose()
+    return host, took
+
+
+def test_the_first_address_that_answers_is_taken_at_once() -> None:
+    network = FakeNetwork({"everybody": V6 + V4})
+
+    assert on_virtual_time(network, race, V4 + V6) == (V6[0], 0)
+
+
+def test_an_address_that_does_not_answer_holds_up_the_next_for_a_quarter_of_a_second() -> None:
+    network = FakeNetwork({"everybody": V6 + V4}, silent=(V6[0],))
+
+    assert on_virtual_time(network, race, V4) == (V4[0], 0.25)
+
+
+def test_an_address_that_refuses_holds_up_nobody() -> None:
+    network = FakeNetwork({"everybody": V6 + V4})
+
+    assert on_virtual_time(network, race, V4[1:]) == (V4[1], 0)
+
+
+def test_the_families_take_turns() -> None:
+    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, V4[0]))
+
+    assert on_virtual_time(network, race, V4[1:]) == (V4[1], 0.75)
+
+
+def test_the_delay_can_be_chosen() -> None:
+    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, V4[0]))
+
+    async def main() -> tuple[str, float]:
+        return await race(V4[1:], happy_eyeballs_delay=0.05)
+
+    host, took = on_virtual_time(network, main)
+    assert host == V4[1]
+    assert took == pytest.approx(0.15)
+
+
+def test_if_nobody_answers_the_errors_of_all_are_told() -> None:
+    network = FakeNetwork({"everybody": V6 + V4})
+
+    async def main() -> None:
+        with pytest.raises(ConnectionRefusedError, match="no address of 'everybody' port 80 answers: cannot") as caught:
+            await connect_tcp("everybody", 80)
+        group = caught.value.__cause__
+        assert isinstance(group, ExceptionGroup)
+        assert [str(error).split(" to ")[1] for error in group.exceptions] == [
+            f"{host}: Connection refused" for host in ("[fd00::1]:80", "10.0.0.1:80", "[fd00::2]:80", "10.0.0.2:80")
+        ]
+
+    on_virtual_time(network, main)
+
+
+def test_different_errors_make_an_error_without_a_number() -> None:
+    network = FakeNetwork({"everybody": [V6[0], V4[0]]}, no_ipv6=True)
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="Address family not supported.*; .*refused") as caught:
+            await connect_tcp("everybody", 80)
+        assert caught.value.errno is None
+
+    on_virtual_time(network, main)
+
+
+def test_a_cancelled_race_leaves_no_connection() -> None:
+    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, *V4))
+
+    async def main() -> None:
+        with conc.move_on_after(0.6) as scope:
+            await connect_tcp("everybody", 80)
+        assert scope.cancelled_caught
+        assert len(network.opened) == 3
+
+    on_virtual_time(network, main)
+
+
+def test_a_race_that_is_won_and_cancelled_in_one_moment_leaves_no_connection() -> None:
+    network = FakeNetwork({"everybody": V6 + V4})
+
+    async def main() -> None:
+        async with await listen_tcp(V6[0], 80):
+            for steps in range(30):
+                with conc.CancelScope() as scope:
+                    async with conc.open_nursery() as nursery:
+                        task = nursery.start_soon(connect_tcp, "everybody", 80)
+                        for _ in range(steps):
+                            await conc.checkpoint()
+                        scope.cancel()
+                if task.outcome is not None and not scope.cancelled_caught:
+                    await task.join_nowait().aclose()
+                elif isinstance(task.outcome and getattr(task.outcome, "value", None), TcpStream):
+                    await task.join_nowait().aclose()
+
+    on_virtual_time(network, main)
+
+
+def test_two_that_answer_in_one_moment_leave_one_connection() -> None:
+    network = FakeNetwork({"everybody": [V6[0], V4[0]]})
+
+    async def main() -> tuple[str, float]:
+        return await race([V6[0], V4[0]], happy_eyeballs_delay=0)
+
+    assert on_virtual_time(network, main) == (V6[0], 0)
+
+
+def test_a_connection_from_a_given_address_uses_the_families_that_it_has() -> None:
+    network = FakeNetwork({"everybody": V6 + V4})
+
+    async def main() -> None:
+        async with await listen_tcp(V4[1], 80):
+            async with await connect_tcp("everybody", 80, local_host="10.9.9.9") as stream:
+                assert stream.peer_address == (V4[1], 80)
+                assert stream.local_address[0] == "10.9.9.9"
+            with pytest.raises(OSError, match="have no address family in common"):
+                await connect_tcp(V4[1], 80, local_host="fd00::9")
+
+    on_virtual_time(network, main)
+
+
+def test_interleaving_keeps_the_order_within_each_family_and_drops_what_comes_twice() -> None:
+    infos: list[Any] = [(family, 1, 6, "", (number,)) for number, family in enumerate([10, 10, 10, 2, 2, 10])]
+
+    assert [info[4][0] for info in interleave([*infos, infos[0]])] == [0, 3, 1, 4, 2, 5]
+
+
+@on_both_networks
+async def test_a_port_where_nobody_listens_refuses_and_the_error_names_it() -> None:
+    async with await listen_tcp("127.0.0.1", 0) as listener:
+        port = listener.port
+
+    with pytest.raises(ConnectionRefusedError, match=f"cannot connect to 127.0.0.1:{port}: Connection refused"):
+        await connect_tcp("127.0.0.1", port)
+
+
+@on_both_networks
+async def test_connecting_is_a_cancel_point_that_connects_nobody() -> None:
+    async with await listen_tcp("127.0.0.1", 0) as listener:
+        with conc.CancelScope() as scope:
+            scope.cancel()
+            await connect_tcp("127.0.0.1", listener.port)
+
+        assert scope.cancelled_caught
+        with conc.move_on_after(0.02) as scope:
+            await listener.accept()
+        assert scope.cancelled_caught
+
+
+@on_both_networks
+async def test_a_connection_is_there_before_it_is_accepted() -> None:
+    async with await listen_tcp("127.0.0.1", 0) as listener:
+        async with await connect_tcp("127.0.0.1", listener.port) as client:
+            await client.write_all(b"early")
+            async with await listener.accept() as server:
+                assert await server.read(10) == b"early"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "names"),
+    [
+        ({"host": 5}, TypeError, "host"),
+        ({"host": None}, TypeError, "host"),
+        ({"port": "80"}, TypeError, "port"),
+        ({"port": True}, TypeError, "port"),
+        ({"port": 0}, ValueError, "port"),
+        ({"port": 65_536}, ValueError, "port"),
+        ({"local_host": b"::1"}, TypeError, "local_host"),
+        ({"happy_eyeballs_delay": -1}, ValueError, "happy_eyeballs_delay"),
+        ({"happy_eyeballs_delay": "soon"}, TypeError, "happy_eyeballs_delay"),
+        ({"host": "a" * 70 + ".example"}, ValueError, "host"),
+        ({"host": "nul\0byte"}, ValueError, "host"),
+    ],
+)
+def test_a_bad_argument_is_named(change: dict[str, Any], kind: type[Exception], names: str) -> None:
+    arguments: dict[str, Any] = {"host": "127.0.0.1", "port": 9, **change}
+
+    async def main() -> None:
+        with pytest.raises(kind, match=f"^{names} "):
+            await connect_tcp(**arguments)
+
+    run(main)
+
+
+def test_a_name_without_an_address_is_named_in_the_error() -> None:
+    async def main() -> None:
+        with pytest.raises(socket.gaierror, match=r"host 'nobody\.invalid' has no address"):
+            await connect_tcp("nobody.invalid", 80)
+
+    run(main)
+
+
+def test_an_address_that_is_written_out_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_thread(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a thread was used")
+
+    monkeypatch.setattr(conc.net.network, "to_thread", no_thread)
+
+    async def main() -> None:
+        async with connected() as (client, _):
+            assert client.peer_address[0] == "127.0.0.1"
+        async with await listen_tcp(None, 0):
+            pass
+        with pytest.raises(AssertionError, match="a thread was used"):
+            await connect_tcp("localhost", 9)
+
+    run(main)
+
+
+def test_a_name_is_looked_up_in_a_thread() -> None:
+    async def main() -> None:
+        async with await listen_tcp("localhost", 0) as listener:
+            async with await connect_tcp("localhost", listener.port) as stream:
+                assert stream.peer_address in listener.addresses
+
+    run(main)
+
+
+def test_no_descriptor_for_a_connection_is_an_error_of_the_system_with_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(*args: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("conc._os.sockets.create", none_left)
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="Too many open files") as caught:
+            await connect_tcp("127.0.0.1", 80)
+        assert caught.value.errno == errno.EMFILE
+
+    run(main)
