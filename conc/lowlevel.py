@@ -1,4 +1,4 @@
-"""For those who build on the kernel: parking, descriptors, the clock and poller protocols, instruments, the task tree."""
+"""For those who build on the kernel: parking, descriptors, clocks and pollers, instruments, the task tree."""
 
 from conc._kernel.asyncgens import drives_generators
 from conc._kernel.current import current_task

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Coroutine
 from inspect import CO_ITERABLE_COROUTINE, iscoroutine
 from types import GeneratorType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def is_coroutine(thing: object) -> bool:
     """Whether `thing` can be stepped as a task: a coroutine, or a generator marked as one."""
-    return iscoroutine(thing) or (isinstance(thing, GeneratorType) and bool(thing.gi_code.co_flags & CO_ITERABLE_COROUTINE))
+    if isinstance(thing, GeneratorType):
+        return bool(thing.gi_code.co_flags & CO_ITERABLE_COROUTINE)
+    return iscoroutine(thing)
 
 
 def function_name(async_fn: object) -> str:
     """What to call a function in a message."""
     return str(getattr(async_fn, "__qualname__", None) or getattr(getattr(async_fn, "func", None), "__qualname__", None)
                or repr(async_fn))  # fmt: skip
+
+
+def as_coroutine(async_fn: object, result: object) -> Coroutine[Any, Any, Any]:
+    """What to run for a function that gave `result`: that itself, or the waiting for an awaitable; else an error."""
+    if is_coroutine(result):
+        return result  # type: ignore[return-value]
+    if not isinstance(result, Awaitable):
+        refuse_function(async_fn, result)
+    return _wait_for(result)
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def refuse_function(async_fn: object, result: object) -> NoReturn:

@@ -1,17 +1,18 @@
-"""Async generators: closing what was dropped, in the strand that first iterated it, and finding a yield out of a scope."""
+"""Async generators: closing what was dropped, in the strand that first iterated it; finding a yield out of a scope."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import _AsyncGeneratorContextManager
-from types import FrameType
+from types import AsyncGeneratorType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.cancel import CancelScope
-from conc._kernel.task import Detour, Task
+from conc._kernel.detour import Detour
+from conc._kernel.task import Task
 
 if TYPE_CHECKING:
     from conc._kernel.strand import Strand
@@ -41,13 +42,14 @@ class Generators:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._alive: dict[int, tuple[weakref.ref[AsyncGenerator[Any, Any]], Strand]] = {}
+        self._alive: dict[int, tuple[weakref.ref[AsyncGeneratorType[Any, Any]], Strand]] = {}
         self._prune_at = 64
         self._closing: list[Task[Any]] = []
+        self._ending = False
         self.errors: list[BaseException] = []
         self.suspects: list[Watch] = []
 
-    def first_iteration(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def first_iteration(self, generator: AsyncGeneratorType[Any, Any]) -> None:
         """Hook of the interpreter: remember which strand the generator is at home in."""
         task = self._worker.task
         if task is None:
@@ -58,27 +60,29 @@ class Generators:
             self._alive = {key: entry for key, entry in self._alive.items() if entry[0]() is not None}
             self._prune_at = 64 + 2 * len(self._alive)
 
-    def finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def finalize(self, generator: AsyncGeneratorType[Any, Any]) -> None:
         """Hook of the interpreter, on whatever thread: the generator was dropped unfinished. Close it in its strand."""
         entry = self._alive.pop(id(generator), None)
         if entry is not None:
             strand = entry[1]
             strand.post(lambda: self._start_closing(generator, strand))
 
-    def _start_closing(self, generator: AsyncGenerator[Any, Any], strand: Strand) -> None:
+    def _start_closing(self, generator: AsyncGeneratorType[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
         worker = self._worker
-        warnings.warn(
+        # In the context of `run`, where it belongs to those who catch warnings there.
+        worker.crew.context.copy().run(
+            warnings.warn,
             f"the async generator {generator.__qualname__!r} was dropped before it was finished; "
             "close it in time: `async with contextlib.aclosing(generator)`",
             ResourceWarning,
-            stacklevel=1,
-            source=generator,
+            1,
+            generator,
         )
         scope = CancelScope()
         scope._cause = ("shutdown", "its async generator was dropped")
         scope.cancelled = True
-        task: Task[Any] = Task(_close(generator), None, None, scope, strand, next(worker.numbers), "aclose")  # type: ignore[arg-type]
+        task: Task[Any] = Task(_close(generator), None, None, scope, strand, next(worker.numbers), "aclose")
         scope._task = task
         task._own_scope = scope
         self._closing.append(task)
@@ -90,6 +94,8 @@ class Generators:
         self._closing.remove(task)
         if error is not None:
             self.errors.append(error)
+        if self._ending and not self._closing:
+            self._worker.running = False
 
     @property
     def closing(self) -> bool:
@@ -97,7 +103,8 @@ class Generators:
         return bool(self._closing)
 
     def close_all(self) -> None:
-        """The end of the run: close what is left."""
+        """The end of the run: close what is left. The worker stops when that is done."""
+        self._ending = True
         for reference, strand in list(self._alive.values()):
             generator = reference()
             if generator is not None and generator.ag_frame is not None:  # None: finished, and still referred to
@@ -107,7 +114,8 @@ class Generators:
     def give_up(self, seconds: float) -> None:
         """The time for closing is over: report what is not closed."""
         for task in self._closing:
-            self.errors.append(RuntimeError(f"{task!r} of an async generator did not end within {seconds:g} s after the run"))
+            late = f"{task!r} of an async generator did not end within {seconds:g} s after the run"
+            self.errors.append(RuntimeError(late))
 
     # ---- a yield out of a scope -----------------------------------------------------------------------------------
 
@@ -135,47 +143,47 @@ class Generators:
         suspects = self.suspects
         self.suspects = []
         for watch in suspects:
-            error = watch.verdict()
-            if error is not None:
-                watch.task.context = watch.context
-                watch.task.throw_now(error)
+            watch.report()
 
 
 class Watch(Detour):
     """Looks after each step of a task whether the async generator that entered one of its scopes has yielded inside."""
 
-    __slots__ = ("_generator", "_scope")
+    __slots__ = ("_generator", "_name", "_scope")
 
-    def __init__(self, task: Task[Any], scope: CancelScope, generator: weakref.ref[AsyncGenerator[Any, Any]]) -> None:
+    def __init__(
+        self, task: Task[Any], scope: CancelScope, generator: weakref.ref[AsyncGeneratorType[Any, Any]]
+    ) -> None:
         super().__init__(task)
         self._scope = scope
         self._generator = generator
+        self._name = getattr(generator(), "__qualname__", "?")
 
-    def run(self, send: Callable[[None], Any], _: None) -> Any:
+    def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """One step, and the look behind it."""
-        task = self.task
         if self._scope._left:
-            task.context = self.context
-            return self.step(send, None)
-        yielded = self.step(send, None)
-        error = self.verdict()
-        if error is None:
-            return yielded
-        task.context = self.context
-        coro: Any = task.coro
-        return self.step(coro.throw, error)
+            self.task.context = self.context
+            return self.step(function, argument)
+        yielded = self.step(function, argument)
+        self.report()
+        return yielded
 
-    def verdict(self) -> RuntimeError | None:
-        """What is wrong, if the generator stands at a `yield` inside the scope."""
+    def report(self) -> None:
+        """If the generator stands at a `yield` inside the scope, or was dropped there, say so in the task, once."""
+        task = self.task
         generator = self._generator()
-        if self._scope._left or self.task.ended or generator is None or generator.ag_running:
-            return None
-        return RuntimeError(
-            f"the async generator {generator.__qualname__!r} yielded inside a cancel scope or nursery, which now "
-            "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or "
-            "make the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
+        if self._scope._left or task.ended or (generator is not None and generator.ag_running):
+            return
+        while isinstance(task.context, Detour):
+            task.context = task.context.context
+        task.throw_now(
+            RuntimeError(
+                f"the async generator {self._name!r} yielded inside a cancel scope or nursery, which now "
+                "surrounds its caller by mistake. Open the scope around the loop that iterates the generator, or "
+                "make the generator a context manager (contextlib.asynccontextmanager) that yields a channel"
+            )
         )
 
 
-async def _close(generator: AsyncGenerator[Any, Any]) -> None:
+async def _close(generator: AsyncGeneratorType[Any, Any]) -> None:
     await generator.aclose()

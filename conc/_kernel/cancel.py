@@ -14,7 +14,7 @@ import math
 import sys
 from inspect import CO_ASYNC_GENERATOR
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conc._kernel.current import current_worker, slot
 from conc.errors import Cancelled
@@ -65,7 +65,7 @@ class CancelScope:
             raise TypeError(f"shield must be True or False, not {shield!r}")
         self._shield = shield
         self._seconds: float | None = None
-        self._task: Task | None = None
+        self._task: Task[Any] | None = None
         self._cause: tuple[str, str | None] | None = None
         self._left = False
         self._caught = False
@@ -89,7 +89,7 @@ class CancelScope:
             raise RuntimeError("this CancelScope was entered before; a scope is used once, make a new one")
         parent = task.scope
         self._parent = parent
-        self._task = task  # published first, so that a cancellation from elsewhere is told to the owner or seen below
+        self._task = task  # type: ignore[assignment]  # published first, so that a cancellation from elsewhere is told to the owner or seen below
         task.scope = self
         deadline = self._deadline
         if self._seconds is not None:
@@ -105,7 +105,7 @@ class CancelScope:
             if deadline != math.inf:
                 worker.unarmed.append(self)
         if in_generator:
-            worker.generators.watch(task, self)
+            worker.generators.watch(task, self)  # type: ignore[arg-type]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -114,7 +114,7 @@ class CancelScope:
         task = self._task
         if worker is None or task is None or worker.task is not task or task.scope is not self:
             self._misnested(error)
-        parent = task.scope = self._parent  # type: ignore[union-attr, assignment]
+        parent = task.scope = self._parent  # type: ignore[union-attr]
         self._left = True
         if self._deadline != math.inf:
             self._disarm()
@@ -225,7 +225,7 @@ class CancelScope:
         if self._left or self._task is None:
             return
         # Each entry: look again at all scopes that `task` has entered inside `base`, then at the task itself.
-        work: list[tuple[Task, CancelScope | None]] = [(self._task, self._parent)]
+        work: list[tuple[Task[Any], CancelScope | None]] = [(self._task, self._parent)]
         for task, base in work:  # grows while it runs: no recursion, so depth does not matter
             chain = []
             scope = task.scope

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from conc._kernel.strand import Strand
@@ -32,10 +33,11 @@ class Crew:
         self.clock = clock
         self.workers: list[Worker] = []
         self.threads: set[int] = set()  # idents of the threads that conc itself started, or runs on
-        self.wakers: dict[object, str] = {}  # what may wake a task from outside: thread jobs, portals, declared wake-ups
+        self.wakers: dict[object, str] = {}  # what may wake a task from outside: thread jobs, portals, promises
         self.stopped = False  # set at the second level of shutdown: what has not ended is abandoned
         self.at_end: list[Callable[[], None]] = []  # called when the run has ended
         self.runtime: Any = None
+        self.context = copy_context()  # of whoever called run
         self.on_deadlock: Callable[[], None] = lambda: None
         self._idle: Deque[Worker] = Deque()
         self._role: Deque[None] = Deque([None])
@@ -120,19 +122,23 @@ class Crew:
                 worker.stirred = False
                 self._looks += 1
             worker.looks = self._looks
-            if self.wakers or not all(_at_rest(other) for other in self.workers):
+            sleeps = self._sleeps()
+            if self.wakers or sleeps is None:
                 return math.inf
             deadline = min(other.deadline for other in self.workers)
             if self.clock.virtual:
                 if self._let_others_look():
                     return math.inf
-                moved = self.clock.advance_when_idle(deadline)
             else:
                 if deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
                     return math.inf
                 if foreign_threads(self.threads):
                     return RELOOK
-                moved = False
+            # Who was looked at last may just have told something to who was looked at first, and then gone to sleep. But
+            # if all still sleep the same sleep there was a moment between the two looks when nobody was awake.
+            if self._sleeps() != sleeps:
+                return math.inf
+            moved = self.clock.virtual and self.clock.advance_when_idle(deadline)
             worker.asleep = False  # one decision at a time: until we have looked again, nobody is the last one
             if moved:
                 self.look_again()
@@ -141,6 +147,15 @@ class Crew:
         if not moved:
             self.on_deadlock()
         return 0.0
+
+    def _sleeps(self) -> list[int] | None:
+        """Which sleep of its life each worker sleeps; None if one is awake, or has something to do."""
+        sleeps = [worker.sleeps for worker in self.workers]
+        return (
+            sleeps
+            if all(map(_at_rest, self.workers)) and sleeps == [worker.sleeps for worker in self.workers]
+            else None
+        )
 
     def look_again(self) -> None:
         """The clock was moved: let every worker look whether something is due. From any thread."""
@@ -157,7 +172,7 @@ class Crew:
 
 
 def _at_rest(worker: Worker) -> bool:
-    return worker.asleep and all(map(is_empty, (worker.ready, worker.inbox, worker.fresh)))
+    return worker.asleep and is_empty(worker.ready) and is_empty(worker.inbox) and is_empty(worker.fresh)
 
 
 def _strands(worker: Worker) -> Any:

@@ -5,7 +5,7 @@ Everything else finds the running task through here. The slot is per thread: sev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conc._os.sync import local
 
@@ -37,7 +37,7 @@ def current_worker() -> Worker:
     return worker
 
 
-def current_task() -> Task:
+def current_task() -> Task[Any]:
     """The task that is running on this thread.
 
     Raises:
@@ -57,7 +57,7 @@ def current_strand() -> Strand:
     return task.strand
 
 
-def charge() -> Task | None:
+def charge() -> Task[Any] | None:
     """Pay for one operation that need not wait: the running task, or None if it must pass a checkpoint first.
 
     The way every public operation begins::

@@ -1,4 +1,4 @@
-"""What may stand in the place of a task's context for a step or more: raising something, or looking behind each step."""
+"""What may stand in the place of a task's context for a while: raising something, or looking behind each step."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ class Detour:
         context = self.context
         return function(argument) if context is None else context.run(function, argument)
 
-    def run(self, send: Callable[[None], Any], _: None) -> Any:
-        """One step."""
+    def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """One step: what the worker calls, or a detour that this one stands behind."""
         raise NotImplementedError
 
 
 class Interruption(Detour):
-    """The next step raises something in the coroutine, in place of resuming it."""
+    """The next step raises something in the coroutine, in place of resuming it.
+
+    Args:
+        error: what to raise; None for the cancellation of the task's scope, if it is cancelled then.
+    """
 
     __slots__ = ("_error",)
 
@@ -40,10 +44,14 @@ class Interruption(Detour):
         super().__init__(task)
         self._error = error
 
-    def run(self, send: Callable[[None], Any], _: None) -> Any:
+    def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """Raise it, with everything as it was before."""
         task = self.task
-        context = task.context = self.context
+        task.context = self.context
+        error = self._error
+        if error is None:
+            if not task.scope.cancelled:  # a shield has come between, or the task belongs to another nursery now
+                return self.step(function, argument)
+            error = task.scope.cancellation()
         coro: Any = task.coro
-        error = self._error or task.scope.cancellation()
-        return coro.throw(error) if context is None else context.run(coro.throw, error)
+        return self.step(coro.throw, error)

@@ -9,12 +9,12 @@ from inspect import CO_ASYNC_GENERATOR
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
+from conc._kernel.asyncfn import as_coroutine, explain_call, function_name, is_coroutine, refuse_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task, current_worker, slot
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import cancel_shielded_checkpoint, suspend, toll, unpark
 from conc._kernel.task import Task
-from conc._kernel.asyncfn import explain_call, function_name, is_coroutine, refuse_function
 from conc.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Nursery:
     # ---- starting children ----------------------------------------------------------------------------------------
 
     def start_soon(
-        self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts], name: str | None = None
+        self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts, name: str | None = None
     ) -> Task[T]:
         """Start ``async_fn(*args)`` as a child; it first runs when the current task waits.
 
@@ -92,12 +92,11 @@ class Nursery:
             explain_call(async_fn, args, error)
             raise
         if type(coro) is not CoroutineType and not is_coroutine(coro):
-            refuse_function(async_fn, coro)
-        context = copy_context() if running.context is not None or worker.plain else None
+            coro = as_coroutine(async_fn, coro)
         # Task(...) in one piece: a call of __init__ would take longer than all the rest.
         task: Task[T] = _new_task(Task)
-        task.coro = coro  # type: ignore[assignment]
-        task.context = context
+        task.coro = coro
+        task.context = copy_context() or None  # an empty one is as good as the plain context of the worker
         task.parent_nursery = self
         task.scope = self.cancel_scope
         task.strand = strand
@@ -118,7 +117,8 @@ class Nursery:
             refuse_function(async_fn, None)
         if self._closed:
             raise RuntimeError(
-                "start_soon: this nursery has ended; start tasks inside its `async with` block, or while its children run"
+                "start_soon: this nursery has ended; "
+                "start tasks inside its `async with` block, or while its children run"
             )
         running = worker.task
         if running is None:
@@ -126,11 +126,12 @@ class Nursery:
         at_home = running.strand is self.strand
         if not at_home and not self._is_around(running):
             raise RuntimeError(
-                f"start_soon: the nursery of {self.parent_task!r} is at home in another strand and not around the caller, "
-                "so it could end before the message arrives; send it through a channel, or start a task in a nearer nursery"
+                f"start_soon: the nursery of {self.parent_task!r} is at home in another strand and not around the "
+                "caller, so it could end before the message arrives; send it through a channel, or start a task in a "
+                "nearer nursery"
             )
         number = next(worker.numbers)
-        context = copy_context() if running.context is not None or worker.plain else None
+        context = copy_context() or None
         if self.parallel:
             scope = CancelScope()
             strand = Strand(None, scope)
@@ -168,9 +169,7 @@ class Nursery:
             scope = scope._parent
         return False
 
-    async def start(
-        self, async_fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None
-    ) -> Any:
+    async def start(self, async_fn: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> Any:
         """Start a child and wait until it calls ``task_status.started(value)``; returns that value.
 
         The child gets the keyword argument ``task_status``. Until it calls ``started`` it belongs to the caller, whose
@@ -182,7 +181,7 @@ class Nursery:
             Exception: what the child raised before it called ``started``.
 
         Checkpoint: always, and it waits.
-        If cancelled: the child is cancelled and has ended, unless it had called ``started``: then its value is returned.
+        If cancelled: the child is cancelled and has ended; if it had called ``started``, its value is returned.
         """
         if not callable(async_fn) or is_coroutine(async_fn):
             refuse_function(async_fn, None)
@@ -199,7 +198,8 @@ class Nursery:
         try:
             async with open_nursery() as waiting_room:
                 status._room = waiting_room
-                child = waiting_room.start_soon(_with_status(async_fn, status), *args, name=name or function_name(async_fn))
+                name = name or function_name(async_fn)
+                child = waiting_room.start_soon(_with_status(async_fn, status), *args, name=name)
                 status._child = child
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1 and not status.is_started:
@@ -249,7 +249,7 @@ class Nursery:
     async def _close(self, error: BaseException | None) -> BaseException | None:
         """Wait for the children; returns what is to be raised."""
         host = self.parent_task
-        if error is not None and not isinstance(error, Cancelled):
+        if error is not None and not isinstance(error, (Cancelled, GeneratorExit)):
             self._errors.append(error)
             self.cancel_scope._cancel("nursery", f"the block raised {type(error).__name__}")
         elif error is not None and not self.cancel_scope.cancelled:

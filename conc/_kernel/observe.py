@@ -1,4 +1,4 @@
-"""Looking at the scheduler from outside, and choosing for it: instruments and policies. Nothing of it costs when unused.
+"""Looking at the scheduler from outside, and choosing for it: instruments and policies. It costs nothing unused.
 
 A worker without an observer takes the next task with ``queue.popleft``; one with an observer takes it through a `Seam`.
 """

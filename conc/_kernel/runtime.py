@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple, Unpack
@@ -10,11 +9,11 @@ from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple, Unpack
 from conc._kernel.asyncfn import is_coroutine, refuse_function
 from conc._kernel.cancel import CancelScope, check_time
 from conc._kernel.crew import Crew
-from conc._kernel.current import current_worker, slot
+from conc._kernel.current import slot
 from conc._kernel.interrupts import Interrupts
 from conc._kernel.nursery import Nursery
-from conc._kernel.root import RootNursery, ShutdownLimit
 from conc._kernel.observe import Instrument, Policy, Seam, Watchers
+from conc._kernel.root import RootNursery, ShutdownLimit
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
 from conc._kernel.tree import task_tree
@@ -73,7 +72,9 @@ class Runtime:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
         if policy is not None and workers != 1:
-            raise ValueError(f"policy needs workers=1, not {workers}: on several threads the order is not ours to choose")
+            raise ValueError(
+                f"policy needs workers=1, not {workers}: the order on several threads is not ours to choose"
+            )
         if isinstance(max_blocking_threads, bool) or not isinstance(max_blocking_threads, int):
             raise TypeError(f"max_blocking_threads must be a number, not {max_blocking_threads!r}")
         if max_blocking_threads < 1:
@@ -102,7 +103,7 @@ class Runtime:
 
     # ---- running --------------------------------------------------------------------------------------------------
 
-    def run(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
+    def run(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
         """Run ``async_fn(*args)`` as the main task, on this thread, and return its value when all has ended.
 
         Raises:
@@ -135,7 +136,7 @@ class Runtime:
             leave()
         return self._conclude(main, interrupted)
 
-    def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> Task[T]:
+    def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> Task[T]:
         """Make the main task without running it: for a program that steps the runtime itself (see `step`).
 
         Raises:
@@ -162,7 +163,7 @@ class Runtime:
         made: list[Worker] = []
         try:
             for index in range(self._workers):
-                made.append(Worker(crew, index, self._workers, self._make_poller()))
+                made.append(Worker(crew, index, self._workers, self._make_poller()))  # noqa: PERF401  # each is closed
             self.clock.attach(crew.look_again)
         except BaseException:
             for worker in made:
@@ -307,9 +308,7 @@ class Runtime:
                     "nothing is ready, virtual time does not move on by itself, and no thread job, open portal or "
                     "conc.lowlevel.expect_wakeup() says that anything may come from outside"
                 )
-            self._deadlock = Deadlock(
-                f"nothing can wake any task any more: {nobody}. Who waits for what:\n{tree}"
-            )
+            self._deadlock = Deadlock(f"nothing can wake any task any more: {nobody}. Who waits for what:\n{tree}")
             root.strand.post(lambda: self._shut_down("deadlock", "nothing can wake any task any more"))
         else:
             root.strand.post(lambda: self._stop("a deadlock among tasks that cannot be cancelled"))
@@ -420,7 +419,7 @@ def _raise_from(error: BaseException, cause: BaseException | None) -> NoReturn:
 
 def run(
     async_fn: Callable[[Unpack[Ts]], Awaitable[T]],
-    *args: Unpack[Ts],
+    *args: *Ts,
     workers: int | Literal["auto"] = 1,
     clock: Clock | None = None,
     seed: int | None = None,

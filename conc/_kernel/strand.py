@@ -6,7 +6,7 @@ A strand stands in a worker's inbox in place of a task when it has mail: what th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from conc._kernel.suspend import PARKED, Marker
 
@@ -38,7 +38,7 @@ class Strand:
         self.worker = worker
         self.scope = scope  # around the root task: the outermost of the strand
         self.mail: list[Callable[[], object]] = []
-        self.root: Task | None = None
+        self.root: Task[Any] | None = None
 
     @property
     def strand(self) -> Strand:

@@ -15,7 +15,7 @@ an object with ``withdraw`` while parked, `GRANTED` from the decision to resume 
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conc._kernel.current import current_task, slot
@@ -35,7 +35,7 @@ class Marker:
     def __repr__(self) -> str:
         return self._name
 
-    def withdraw(self, task: Task) -> bool:
+    def withdraw(self, task: Task[Any]) -> bool:
         """As a `Wait`: it was decided already, or may not be interrupted."""
         return False
 
@@ -52,7 +52,7 @@ class Wait(Protocol):
     def reason(self) -> str:
         """What is waited for, in words: ``"Semaphore.acquire"``."""
 
-    def withdraw(self, task: Task) -> bool:
+    def withdraw(self, task: Task[Any]) -> bool:
         """Take the task back, because it was cancelled: True if it will not be unparked any more.
 
         Called by the owner of the task. False means that the wait was decided already, or may not be interrupted.
@@ -66,7 +66,12 @@ class Pause(list[Marker | None]):
     """
 
     __slots__ = ()
-    __await__: Callable[[Pause], Iterator[Any]] = list.__reversed__
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, None, None]: ...
+    else:
+        __await__ = list.__reversed__
 
 
 PARK: Final = Pause((PARKED,))
@@ -86,7 +91,7 @@ def checkpoint() -> Awaitable[None]:
 
 
 @types.coroutine
-def toll() -> Generator[None, None, Task]:
+def toll() -> Generator[None, None, Task[Any]]:
     """The checkpoint of an operation that `charge` did not let pass; returns the running task."""
     current_task()  # outside of a task this is the error to get
     yield None
@@ -120,7 +125,7 @@ async def checkpoint_if_cancelled() -> None:
         raise scope.cancellation()
 
 
-async def suspend(task: Task) -> Any:
+async def suspend(task: Task[Any]) -> Any:
     """Wait to be resumed. The caller has set ``task.wait``; the value is what the task was granted.
 
     Where memory counts, operations do the same in their own frame: ``await PARK`` and ``task.wait = None``.
@@ -136,7 +141,7 @@ async def suspend(task: Task) -> Any:
 
 
 @types.coroutine
-def park(wait: Wait, begin: Callable[[Task], object] | None = None) -> Generator[Marker, None, Any]:
+def park(wait: Wait, begin: Callable[[Task[Any]], object] | None = None) -> Generator[Marker, None, Any]:
     """Suspend the current task until `unpark` resumes it, and return the value given there.
 
     The contract: for each park, exactly one of these happens: somebody calls ``unpark(task, value)`` once, or
@@ -173,7 +178,7 @@ def park(wait: Wait, begin: Callable[[Task], object] | None = None) -> Generator
     return value
 
 
-def unpark(task: Task, value: Any = None) -> None:
+def unpark(task: Task[Any], value: Any = None) -> None:
     """Resume a parked task with a value. From any thread; exactly once per park.
 
     Cost: O(1), no lock.
@@ -187,7 +192,7 @@ def unpark(task: Task, value: Any = None) -> None:
         worker.ring()  # type: ignore[union-attr]
 
 
-def resume(task: Task) -> None:
+def resume(task: Task[Any]) -> None:
     """Let a task run for which a wait queue has decided already, under its lock. After the lock was given back."""
     worker = task.strand.worker
     worker.ready.append(task)  # type: ignore[union-attr]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 import outcome
 
-from conc._kernel.asyncfn import is_coroutine, refuse_function
+from conc._kernel.asyncfn import as_coroutine
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, slot
 from conc._kernel.detour import Detour, Interruption
@@ -43,6 +42,7 @@ class Task(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_excused",
         "_joiners",
         "_name",
         "_own_scope",
@@ -58,10 +58,11 @@ class Task(Generic[T]):
     )
 
     is_task: ClassVar[bool] = True
+    since: float  # when it began to wait; set by the worker
 
     def __init__(
         self,
-        coro: CoroutineType[Any, Any, T] | None,
+        coro: Coroutine[Any, Any, T] | None,
         context: Context | None,
         nursery: Nursery | None,
         scope: CancelScope,
@@ -207,7 +208,7 @@ class Task(Generic[T]):
         elif wait.withdraw(self):
             self.wait = None
             self.value = None
-            self.throw(None)
+            self.throw(self.scope.cancellation())  # decided: whatever comes, this wait ends by it
             worker.ready.append(self)  # type: ignore[union-attr]
 
     def throw(self, error: BaseException | None) -> None:
@@ -271,14 +272,15 @@ class Task(Generic[T]):
         step: so coroutine, frame and locals belong to the thread that runs them."""
         async_fn, args = self.value
         self.value = None
-        context = self.context or Context()
+        context = self.context if isinstance(self.context, Context) else Context()
         self.coro = context.run(call_async, async_fn, args)
-        if len(context):  # type: ignore[arg-type]
-            self.context = context
+        self.context = context or None
 
     def move(self, nursery: Nursery) -> None:
         """Belong to another nursery of the strand from now on, and to its scopes."""
         base = self.base_scope
+        if base.cancelled:
+            self._excused = True  # a Cancelled of the scopes that it leaves here may be on its way through the task
         self.parent_nursery = nursery
         target = nursery.cancel_scope
         outermost = self.scope
@@ -309,7 +311,7 @@ class Task(Generic[T]):
         elif base.cancelled:
             self.value = error
             self.wait = CANCELLED
-        elif self.own_scope is not None and self.own_scope.cancelled:
+        elif getattr(self, "_excused", False) or (self.own_scope is not None and self.own_scope.cancelled):
             self.value = error
             self.wait = CANCELLED
             return None  # the task alone was cancelled, and that is what it came to
@@ -364,13 +366,10 @@ def tell_joiners(joiners: Iterable[Task[Any] | RemoteJoin]) -> None:
             unpark(joiner)
 
 
-def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> CoroutineType[Any, Any, Any]:
+def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
     """A coroutine that is, or raises, what ``async_fn(*args)`` gives."""
     try:
-        coro = async_fn(*args)
-        if is_coroutine(coro):
-            return coro  # type: ignore[no-any-return]
-        refuse_function(async_fn, coro)
+        return as_coroutine(async_fn, async_fn(*args))
     except BaseException as error:
         return _raise(error)
 

@@ -13,8 +13,8 @@ from conc._os.sync import SimpleQueue
 from conc._os.threads import current_ident
 
 if TYPE_CHECKING:
-    from conc._kernel.runtime import Runtime
     from conc._kernel.nursery import Nursery
+    from conc._kernel.runtime import Runtime
     from conc._kernel.task import Task
 
 
@@ -100,7 +100,8 @@ def await_stack(coro: Any) -> list[Frame]:
     frames = []
     while coro is not None:
         if type(coro).__name__ in WRAPPERS:
-            coro = next((one for one in get_referents(coro) if hasattr(one, "ag_frame") or hasattr(one, "cr_frame")), None)
+            inner = (one for one in get_referents(coro) if hasattr(one, "ag_frame") or hasattr(one, "cr_frame"))
+            coro = next(inner, None)
             continue
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
         if frame is None:

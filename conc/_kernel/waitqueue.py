@@ -37,32 +37,32 @@ class WaitQueue:
 
     __slots__ = ("_dead", "_dead_count", "_line", "_serve", "lock", "reason")
 
-    def __init__(self, reason: str, serve: Callable[[], list[Task]] | None = None) -> None:
+    def __init__(self, reason: str, serve: Callable[[], list[Task[Any]]] | None = None) -> None:
         self.reason = reason
         self.lock = Lock()
         self._serve = serve
-        self._line: Deque[Task] = Deque()
-        self._dead: dict[Task, int] = {}
+        self._line: Deque[Task[Any]] = Deque()
+        self._dead: dict[Task[Any], int] = {}
         self._dead_count = 0
 
     def __len__(self) -> int:
         """How many wait. Exact under the lock."""
         return len(self._line) - self._dead_count
 
-    def enlist(self, task: Task, request: Any = None) -> None:
+    def enlist(self, task: Task[Any], request: Any = None) -> None:
         """Put the running task at the end of the line; it then gives the lock back and suspends. Under the lock."""
         task.value = request
         task.wait = self
         self._line.append(task)
 
-    def head(self) -> Task | None:
+    def head(self) -> Task[Any] | None:
         """Who is first in line. Under the lock."""
         line = self._line
         if self._dead_count:
             self._bury()
         return line[0] if line else None
 
-    def grant(self, value: Any = None) -> Task | None:
+    def grant(self, value: Any = None) -> Task[Any] | None:
         """Take the first off the line and decide its wait; the caller resumes it later. Under the lock."""
         if self._dead_count:
             self._bury()
@@ -73,14 +73,14 @@ class WaitQueue:
         task.wait = GRANTED
         return task
 
-    def grant_all(self, value: Any = None) -> list[Task]:
+    def grant_all(self, value: Any = None) -> list[Task[Any]]:
         """Take everybody off the line, in order. Under the lock."""
         granted = []
         while (task := self.grant(value)) is not None:
             granted.append(task)
         return granted
 
-    def withdraw(self, task: Task) -> bool:
+    def withdraw(self, task: Task[Any]) -> bool:
         """Take a cancelled task out of the line, and serve whom that frees: False if it was granted already."""
         self.lock.acquire()
         if task.wait is not self:
@@ -94,7 +94,7 @@ class WaitQueue:
             resume(other)
         return True
 
-    def _remove(self, task: Task) -> None:
+    def _remove(self, task: Task[Any]) -> None:
         line = self._line
         if line[-1] is task:
             line.pop()
@@ -122,7 +122,7 @@ class WaitQueue:
             else:
                 self._line.append(task)
 
-    def _count_down(self, task: Task) -> None:
+    def _count_down(self, task: Task[Any]) -> None:
         self._dead_count -= 1
         count = self._dead[task] - 1
         if count:

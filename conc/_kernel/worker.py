@@ -20,6 +20,7 @@ from conc._kernel.asyncgens import Generators
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import slot
 from conc._kernel.descriptors import Descriptors
+from conc._kernel.detour import Detour
 from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
@@ -30,9 +31,9 @@ from conc._kernel.tree import open_nurseries
 from conc._os.bell import Bell, SocketBell
 from conc._os.clock import MonotonicClock
 from conc._os.poller import READ
+from conc._os.sync import Deque, is_empty
 from conc._os.threads import current_ident
 from conc.errors import RunFinished
-from conc._os.sync import Deque, is_empty
 
 if TYPE_CHECKING:
     from conc._kernel.crew import Crew
@@ -70,6 +71,7 @@ class Worker:
         self.time = self.now()
         self.deadline = math.inf
         self.asleep = False
+        self.sleeps = 0  # how many times it went to sleep
         self.running = True
         self.closed = False
         self.task: Task[Any] | Strand | None = None
@@ -120,7 +122,7 @@ class Worker:
         used = 0
         inbox, ready = self.inbox, self.ready
         if inbox:
-            used = self.plain.run(self._run, inbox, min(len(inbox), DUE_STEPS, left) if ready else min(len(inbox), left))
+            used = self.plain.run(self._run, inbox, min(len(inbox), left, DUE_STEPS if ready else left))
         if ready and used < left:
             used += self.plain.run(self._run, ready, left - used)
         self.steps_left -= used
@@ -142,7 +144,7 @@ class Worker:
         now = self.time
         done = 0
         try:
-            for done in range(1, steps + 1):  # noqa: B007
+            for done in range(1, steps + 1):
                 try:
                     self.task = task = take()
                 except IndexError:
@@ -187,8 +189,11 @@ class Worker:
                     else:
                         self._refuse(task, yielded)
                 if plain:
-                    if task.context is None and not task.ended:
-                        task.context = plain
+                    holder = task
+                    while isinstance(holder.context, Detour):
+                        holder = holder.context
+                    if holder.context is None and not task.ended:
+                        holder.context = plain
                     self.plain = Context()
                     break
         finally:
@@ -228,6 +233,7 @@ class Worker:
         if several and crew.search(self):
             return False
         self.deadline = deadline = self.timers.next_deadline()
+        self.sleeps += 1
         self.asleep = True
         # Announced; now look once more. Who appends from here on sees that we sleep, and rings.
         if is_empty(self.ready) and is_empty(self.inbox) and self.running:
@@ -353,7 +359,7 @@ class Worker:
         slot.worker = self
         self.ident = current_ident()
         sniffio.thread_local.name = "conc"
-        sys.set_asyncgen_hooks(self.generators.first_iteration, self.generators.finalize)
+        sys.set_asyncgen_hooks(self.generators.first_iteration, self.generators.finalize)  # type: ignore[arg-type]
 
         def leave() -> None:
             sys.set_asyncgen_hooks(*hooks)
@@ -387,8 +393,8 @@ class Worker:
         limit = MonotonicClock.now() + seconds
         self._patience = 0.05
         stopped = self.crew.stopped
-        self.running = True  # so that it sleeps while they wait
-        while self.generators.closing and MonotonicClock.now() < limit and self.crew.stopped == stopped:
+        self.running = True  # until the last one has closed: so that it sleeps while they wait
+        while self.running and MonotonicClock.now() < limit and self.crew.stopped == stopped:
             self.turn()
         self.running = False
         self.generators.give_up(seconds)

@@ -8,7 +8,9 @@ import sys
 from typing import Final
 
 from conc.net.network import AddressInfo, Network, Socket, current_network
+from conc.net.socket_stream import show
 from conc.net.tcp import TcpListener
+from conc.sync.semaphore import check_count
 
 # The machine lacks this family, or this address: no reason not to listen on the others.
 NOT_HERE: Final = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))
@@ -31,12 +33,9 @@ async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> Tcp
     Checkpoint: always a cancel point; it waits only for the look-up of a name.
     If cancelled: nothing is listened on.
     """
-    check_host(host, "host", none=True)
+    check_host(host, "host", may_be_none=True)
     check_port(port, 0)
-    if isinstance(backlog, bool) or not isinstance(backlog, int):
-        raise TypeError(f"backlog must be a whole number, not {backlog!r}")
-    if backlog < 1:
-        raise ValueError(f"backlog must be at least 1, not {backlog}")
+    check_count(backlog, "backlog", 1)
     network = current_network()
     found = await network.resolve(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     infos = list(dict.fromkeys(found))
@@ -57,26 +56,15 @@ def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> 
     missing: list[OSError] = []
     port: int | None = None
     try:
-        for family, type, proto, _, address in infos:
-            if port is not None:
-                address = (address[0], port, *address[2:])
+        for info in infos:
             try:
-                sock = network.socket(family, type, proto)
+                sockets.append(_listen(network, info, port, backlog))
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise
                 missing.append(error)
-                continue
-            sockets.append(sock)
-            try:
-                _listen(sock, family, address, backlog)
-            except OSError as error:
-                if error.errno not in NOT_HERE:
-                    raise
-                missing.append(error)
-                sockets.pop().close()
-                continue
-            port = sock.getsockname()[1]
+            else:
+                port = sockets[0].getsockname()[1]
         if not sockets:
             raise missing[0]
     except BaseException:
@@ -86,30 +74,40 @@ def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> 
     return sockets
 
 
-def _listen(sock: Socket, family: int, address: tuple[object, ...], backlog: int) -> None:
-    if sys.platform != "win32":  # where it would allow two servers on one port
-        # A restarted server need not wait for the old connections to be forgotten.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the accepted ones inherit it
+def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int) -> Socket:
+    """A socket that listens on one address; on `port` in place of that in the address, if it is given."""
+    family, type, proto, _, address = info
+    if port is not None:
+        address = (address[0], port, *address[2:])
+    sock = network.socket(family, type, proto)
     try:
+        if sys.platform != "win32":  # where it would allow two servers on one port
+            # A restarted server need not wait for the old connections to be forgotten.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is accepted inherits it
         sock.bind(address)
+        sock.listen(backlog)
     except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
-    sock.listen(backlog)
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {show(address)}: {error.strerror}") from error
+    return sock
 
 
-def check_host(host: object, name: str, *, none: bool = False) -> None:
-    """Raise an error that names the argument unless `host` is a string, or None where that may be."""
-    if isinstance(host, str) or (host is None and none):
+def check_host(host: object, name: str, *, may_be_none: bool = False) -> None:
+    """Raise an error that names the argument unless `host` is a string that can stand for an address."""
+    if host is None and may_be_none:
         return
-    raise TypeError(f"{name} must be a string{' or None' if none else ''}, not {host!r}")
+    if not isinstance(host, str):
+        raise TypeError(f"{name} must be a string{' or None' if may_be_none else ''}, not {host!r}")
+    if not host or "\0" in host:  # the system would read it up to there, as another host
+        raise ValueError(f"{name} must be an address or a name, not {host!r}")
 
 
 def check_port(port: object, least: int) -> None:
     """Raise an error that names the argument unless `port` is the number of a port."""
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"port must be a whole number, not {port!r}")
-    if not least <= port <= 65_535:
+    if not least <= port <= 0xFFFF:
         raise ValueError(f"port must be {least} to 65535, not {port}")

@@ -18,6 +18,7 @@ from conc.io.pollable import Pollable
 from conc.net.network import Address, Socket
 from conc.net.socket_stream import SYSTEM_CALL, SocketStream, show
 from conc.sync import Semaphore
+from conc.sync.semaphore import check_count
 from conc.time import sleep
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ class TcpListener:
         for name, function in (("handler", handler), ("on_error", on_error)):
             if not callable(function) and not (function is None and name == "on_error"):
                 raise TypeError(f"{name} must be a function, not {function!r}")
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit must be at least 1, not {limit}")
+        if limit is not None:
+            check_count(limit, "limit", 1)
         if self._closed:
             self._queues[0].refuse_closed()
         free = Semaphore(limit) if limit is not None else None

@@ -66,7 +66,8 @@ class FailScope(CancelScope):
         swallow = super().__exit__(kind, error, traceback)
         if self._caught and self._cause is not None and self._cause[0] == "deadline":
             after = "" if self._seconds is None else f" after {self._seconds:g} s"
-            raise TimeoutError(f"the block took too long: its deadline passed{after} (at {self._deadline:.6g})") from None
+            message = f"the block took too long: its deadline passed{after} (at {self._deadline:.6g})"
+            raise TimeoutError(message) from None
         return swallow
 
 

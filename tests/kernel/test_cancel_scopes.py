@@ -482,3 +482,30 @@ def test_a_shield_in_the_middle_parts_the_scopes_around_it_from_those_inside() -
         assert outer.cancelled_caught
 
     run(main)
+
+
+def test_a_shield_put_up_in_the_step_of_the_cancellation_protects_a_task_at_a_checkpoint() -> None:
+    trace: list[str] = []
+
+    async def child(scopes: list[conc.CancelScope]) -> None:
+        with conc.CancelScope() as scope:
+            scopes.append(scope)
+            await conc.checkpoint()
+            await conc.checkpoint()
+            trace.append("protected")
+        await conc.checkpoint()
+        trace.append("not reached")
+
+    async def main() -> None:
+        scopes: list[conc.CancelScope] = []
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(child, scopes)
+            await conc.checkpoint()
+            nursery.cancel_scope.cancel()
+            scopes[0].shield = True
+            with conc.CancelScope(shield=True):
+                for _ in range(5):
+                    await conc.checkpoint()
+
+    run(main)
+    assert trace == ["protected"]

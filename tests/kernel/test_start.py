@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -567,5 +568,58 @@ def test_start_leaves_nothing_behind_when_it_is_given_up() -> None:
                 with conc.move_on_after(1):
                     await nursery.start(never_ready)
             assert not nursery.children
+
+    run(main)
+
+
+def test_a_child_that_says_ready_on_its_way_out_of_a_cancelled_caller_ends_cancelled_and_harms_nobody() -> None:
+    got: list[str] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        try:
+            await conc.sleep_forever()
+        finally:
+            task_status.started("on its way out")
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(1):
+                got.append(await nursery.start(child))
+            await conc.sleep(1)
+            got.append("nobody was harmed")
+            assert not nursery.cancel_scope.cancel_called
+
+    run(main)
+    assert got == ["on its way out", "nobody was harmed"]
+
+
+@pytest.mark.parametrize("wait", [conc.sleep_forever, conc.checkpoint])
+def test_a_child_whom_a_helper_makes_ready_in_the_step_of_the_cancellation_harms_nobody(
+    wait: Callable[[], Awaitable[object]],
+) -> None:
+    statuses: list[conc.TaskStatus] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        statuses.append(task_status)
+        while True:
+            await wait()
+
+    async def caller(nursery: conc.Nursery, scope: conc.CancelScope) -> None:
+        with scope:
+            await nursery.start(child)
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            scope = conc.CancelScope()
+            nursery.start_soon(caller, nursery, scope)
+            for _ in range(5):
+                await conc.checkpoint()
+            scope.cancel()
+            statuses[0].started()
+            for _ in range(5):
+                await conc.checkpoint()
+            assert not nursery.cancel_scope.cancel_called
+            assert len(nursery.children) == (1 if wait is conc.checkpoint else 0)
+            nursery.cancel_scope.cancel()
 
     run(main)

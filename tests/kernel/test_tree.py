@@ -200,12 +200,26 @@ async def test_the_text_is_a_picture_of_the_tree(clock: VirtualClock) -> None:
         main = tree()
         nursery.cancel_scope.cancel()
 
-    assert [picture(strand) for _, family in main.nurseries for strand in family] == [HOST, OTHER]
-    print(picture(main))
+    main.name = "main"
+    assert picture(main) == PICTURE.strip()
 
 
-HOST = """"""
-OTHER = """"""
+PICTURE = """
+main #N: running  [worker 0]
+├═══host #N: waits for Semaphore.acquire, for 2 s  [worker 0]
+│   │       at host  test_tree.py
+│   │       at Semaphore.acquire  semaphore.py
+│   ├── reader #N: waits for 1 child of its nursery, for 2 s  [worker 0]
+│   │   │       at deeper  test_tree.py
+│   │   └── leaf #N: waits for Event.wait, for 2 s  [worker 0]
+│   │               at Event.wait  event.py
+│   └── timer #N: waits for a moment in time (sleep), for 2 s  [worker 0]
+│               at sleep  sleeping.py
+└═══other #N: waits for nothing (sleep_forever), for 2 s  [worker 0]
+            at forever  test_tree.py
+            at sleep_forever  sleeping.py
+            at _for_ever  sleeping.py
+"""
 
 
 # ---- over threads ----------------------------------------------------------------------------------------------------

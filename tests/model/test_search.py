@@ -116,70 +116,72 @@ class Search(Model):
             yield "look into its own queues, try to get the role"  # nobody else fills them: one step is as good as three
             if me.mail:
                 return
-            if me.fresh:
-                strand = me.fresh.popleft()
+            strand = me.fresh.popleft() if me.fresh else None
+            searcher = bool(self.role) and strand is None
+            if searcher:
+                self.role.popleft()
+            if strand is None:
+                strand = yield from self.search(me, searcher)
+            if strand is None:
+                strand = yield from self.sleep(me)
+            if strand is not None:
                 require(strand.starts == 0, f"{strand} was started twice")
                 strand.starts += 1
                 yield from self.spawn(me, strand.children)
                 if not strand.ends:
                     return
-                continue
-            searcher = bool(self.role)
-            if searcher:
-                self.role.popleft()
-            found = yield from self.search(me, searcher)
-            if not found:
-                yield from self.sleep(me)
 
-    def sleep(self, me: Worker) -> Steps[None]:
-        yield Wait("sleep in the poller, unless there is mail", lambda: me.bell or me.mail)
-        if not me.mail:
-            me.bell = False
-        chosen = yield from self.leave_the_list(me)
-        if chosen and self.broken is not Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
-            # Who chose it relies on it, so this comes before its mail.
-            found = yield from self.take(me)
-            if found:
-                yield from self.rouse()
-
-    def search(self, me: Worker, searcher: bool) -> Steps[bool]:
-        """Look for strands as the searcher, then as one of the idle."""
-        found = False
-        if searcher:
-            found = yield from self.take(me)
-            if self.broken is Broken.ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK and not found:
-                found = yield from self.look_again(me, searcher)
+    def search(self, me: Worker, searcher: bool) -> Steps[Strand | None]:
+        """Look for a strand as the searcher, then as one of the idle."""
+        if not searcher:
+            return (yield from self.look_again(me, searcher))
+        strand = yield from self.take(me)
+        if self.broken is Broken.ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK and strand is None:
+            strand = yield from self.look_again(me, searcher)
             yield "give the role up"
             self.role.append("searcher")
-            if found:
-                if self.broken is not Broken.FINDER_WAKES_NOBODY:
-                    yield from self.rouse()
-                return True
-            if self.broken is Broken.ROLE_GIVEN_UP_AFTER_THE_SECOND_LOOK:
-                return False
-        return (yield from self.look_again(me, searcher))
+            return strand
+        yield "give the role up"
+        self.role.append("searcher")
+        if strand is None:
+            return (yield from self.look_again(me, searcher))
+        if self.broken is not Broken.FINDER_WAKES_NOBODY:
+            yield from self.rouse()
+        return strand
 
-    def look_again(self, me: Worker, searcher: bool) -> Steps[bool]:
+    def look_again(self, me: Worker, searcher: bool) -> Steps[Strand | None]:
         if self.broken is not Broken.LISTED_AFTER_THE_SECOND_LOOK:
             yield "be listed as idle"
             self.idle.append(me)
-        found = False
         look = self.broken is not Broken.NO_SECOND_LOOK
         if self.broken is Broken.SKIP_IF_SOMEBODY_SEARCHED_BEFORE_IT_WAS_LISTED:
             look = searcher
         elif look and self.skip is Skip.SOMEBODY_SEARCHES:
             yield "read whether somebody searches"
             look = bool(self.role)
+        strand = None
         if look:
-            found = yield from self.take(me)
-        if found:
+            strand = yield from self.take(me)
+        if strand is not None:
             yield from self.leave_the_list(me)
             if self.broken is not Broken.SECOND_FINDER_WAKES_NOBODY:
                 yield from self.rouse()
         elif self.broken is Broken.LISTED_AFTER_THE_SECOND_LOOK:
             yield "be listed as idle"
             self.idle.append(me)
-        return found
+        return strand
+
+    def sleep(self, me: Worker) -> Steps[Strand | None]:
+        yield Wait("sleep in the poller, unless there is mail", lambda: me.bell or me.mail)
+        me.bell = False
+        chosen = yield from self.leave_the_list(me)
+        if not chosen or self.broken is Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
+            return None
+        # Who chose it relies on it, so this comes before its mail.
+        strand = yield from self.take(me)
+        if strand is not None:
+            yield from self.rouse()
+        return strand
 
     def leave_the_list(self, me: Worker) -> Steps[bool]:
         """Returns whether somebody has taken it off before."""
@@ -189,22 +191,23 @@ class Search(Model):
         self.idle.remove(me)
         return False
 
-    def take(self, me: Worker) -> Steps[bool]:
-        """Move half of what the first of the others has to its own fresh strands."""
+    def take(self, me: Worker) -> Steps[Strand | None]:
+        """Half of what the first of the others has: one to start, the rest to its own fresh strands."""
         at = self.workers.index(me)
         others = self.workers[at + 1 :] + self.workers[:at]
         while others:
             yield f"take a fresh strand of {others[0]}"
-            half = (len(others[0].fresh) + 1) // 2
-            taken: tuple[Strand, ...] = ()
-            while half > len(taken) and others[0].fresh:
-                taken += (others[0].fresh.popleft(),)
-                yield f"take one more of {others[0]}" if half > len(taken) else "put it to its own"
-            if taken:
-                me.fresh.extend(taken)
-                return True
+            more = (len(others[0].fresh) - 1) // 2
+            if others[0].fresh:
+                strand = others[0].fresh.popleft()
+                while more > 0:
+                    yield f"take one more of {others[0]}"
+                    more -= 1
+                    if others[0].fresh:
+                        me.fresh.append(others[0].fresh.popleft())
+                return strand
             others = others[1:]
-        return False
+        return None
 
     # ---- what must hold -------------------------------------------------------------------------------------------
 
@@ -212,9 +215,27 @@ class Search(Model):
         left = [strand.name for worker in self.workers for strand in worker.fresh]
         require(not left or not waiting, f"{left} wait to be started, but {list(waiting)} sleep")
 
-def mk(workers,tree,ends,mail,skip,broken=None):
-    crew=tuple(Worker(n) for n in "ABC"[:workers])
-    strands={}
-    for n in reversed(sorted(set("".join(k+"".join(v) for k,v in tree.items())))):
-        strands[n]=Strand(n,tuple(strands[c] for c in tree.get(n,"")),n in ends)
-    return Search("search",crew,strands["0"],skip,broken,crew[1] if mail else None)
+def search(workers: int, strands: int, ends: bool, mail: bool, skip: Skip, broken: Broken | None = None) -> Search:
+    """The first worker spawns strands, then computes for ever if they do, else joins the others; B may get mail."""
+    crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
+    children = tuple(Strand(f"strand {number}", (), ends) for number in range(1, strands + 1))
+    return Search("search", crew, Strand("root", children, ends), skip, broken, crew[1] if mail else None)
+
+
+@pytest.mark.parametrize("skip", Skip)
+@pytest.mark.parametrize(
+    ("workers", "strands", "ends", "mail"),
+    [(2, 3, True, False), (2, 1, True, True), (2, 2, False, False), (3, 2, False, False), (3, 1, False, True)],
+)
+def test_no_worker_sleeps_beside_an_unstarted_strand(
+    workers: int, strands: int, ends: bool, mail: bool, skip: Skip
+) -> None:
+    assert_holds(lambda: search(workers, strands, ends, mail, skip))
+
+
+@pytest.mark.parametrize("skip", Skip)
+@pytest.mark.parametrize("broken", Broken)
+def test_each_broken_rule_of_searching_is_found(broken: Broken, skip: Skip) -> None:
+    mail = broken in (Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST, Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN)
+    strands = 1 if mail else 2
+    assert_fails(lambda: search(3, strands, False, mail, skip, broken), "wait to be started, but")

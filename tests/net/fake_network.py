@@ -293,16 +293,17 @@ class FakeSocket:
         if self.peer is None:
             raise error(errno.ENOTCONN)
         data = b"".join(buffers)
+        if not data:
+            return 0
         if self.peer.fileno() == -1:
             self._break(errno.ECONNRESET)  # nobody is there any more, and says so
             return len(data)
         sent = data[: self.room()]
         self.was_full = len(sent) < len(data)
-        if data and not sent:
+        if not sent:
             raise error(errno.EAGAIN)
-        if sent:
-            self.peer.arrived += sent
-            self.peer.edge()
+        self.peer.arrived += sent
+        self.peer.edge()
         return len(sent)
 
     def shutdown(self, how: int) -> None:

@@ -204,7 +204,8 @@ async def test_a_connection_is_there_before_it_is_accepted() -> None:
         ({"happy_eyeballs_delay": -1}, ValueError, "happy_eyeballs_delay"),
         ({"happy_eyeballs_delay": "soon"}, TypeError, "happy_eyeballs_delay"),
         ({"host": "a" * 70 + ".example"}, ValueError, "host"),
-        ({"host": "nul\0byte"}, ValueError, "host"),
+        ({"host": "127.0.0.1\0.example"}, ValueError, "host"),
+        ({"host": ""}, ValueError, "host"),
     ],
 )
 def test_a_bad_argument_is_named(change: dict[str, Any], kind: type[Exception], names: str) -> None:

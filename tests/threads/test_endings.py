@@ -1,0 +1,237 @@
+"""Calls that race with the end: of a portal's block, of the run, of a run that is stopped. Each has an answer, once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import conc
+from conc.errors import RunFinished
+from conc.lowlevel import current_runtime
+from conc.threads import Portal
+from conc.threads.portal import runtime_portal
+from tests.threads.support import PATIENCE, Stranger, hasty_switching
+
+ROUNDS = 1000 if os.environ.get("CONC_SOAK") else 250  # for each way to end: 1,000 in all
+
+
+async def double(value: int) -> int:
+    await conc.checkpoint()
+    return 2 * value
+
+
+def is_answered(call: Callable[[], object], expected: object) -> str:
+    """One call: "made" with the expected result, or the name of the answer in its place."""
+    try:
+        result = call()
+    except (RunFinished, conc.TaskCancelled) as error:
+        return type(error).__name__
+    assert result == expected
+    return "made"
+
+
+def call_until_refused(portal: Portal, ready: threading.Event) -> list[str]:
+    """All kinds of calls in turn, until one is refused."""
+    answers = []
+    number = 0
+    soon: list[int] = []
+    posted: list[int] = []
+    futures: list[concurrent.futures.Future[int]] = []
+    while "RunFinished" not in answers:
+        number += 1
+        answers.append(is_answered(lambda number=number: portal.run(double, number), 2 * number))  # type: ignore[misc]
+        answers.append(is_answered(lambda number=number: portal.run_sync(abs, -number), number))  # type: ignore[misc]
+        ready.set()
+        try:
+            futures.append(portal.start_soon(double, number))
+            portal.call_soon(soon.append, number)
+            posted.append(number)
+        except RunFinished:
+            answers.append("RunFinished")
+    _, unanswered = concurrent.futures.wait(futures, PATIENCE)
+    assert not unanswered
+    assert soon == posted or (len(soon) < len(posted) and soon == posted[: len(soon)])
+    return answers
+
+
+async def leave_the_block(portal_of: list[Portal], ready: threading.Event) -> None:
+    async with conc.open_portal() as portal:
+        portal_of.append(portal)
+        while not ready.is_set():
+            await conc.checkpoint()
+
+
+async def cancel_the_block(portal_of: list[Portal], ready: threading.Event) -> None:
+    with conc.CancelScope() as scope:
+        async with conc.open_portal() as portal:
+            portal_of.append(portal)
+            while not ready.is_set():
+                await conc.checkpoint()
+            scope.cancel()
+
+
+async def end_the_main_task(portal_of: list[Portal], ready: threading.Event) -> None:
+    portal_of.append(runtime_portal(current_runtime()))
+    while not ready.is_set():
+        await conc.checkpoint()
+
+
+async def leave_blocks_on_other_workers(portal_of: list[Portal], ready: threading.Event) -> None:
+    async with conc.open_nursery(parallel=True) as nursery:
+        for _ in range(2):
+            nursery.start_soon(leave_the_block, portal_of, ready)
+
+
+def race(main: Callable[..., object], workers: int, strangers: int = 2) -> list[str]:
+    """A run, and threads that call into it until it ends."""
+    portals: list[Portal] = []
+    ready = threading.Event()
+
+    def call(which: int) -> list[str]:
+        deadline = time.monotonic() + PATIENCE
+        while not portals:
+            assert time.monotonic() < deadline
+            time.sleep(0)
+        return call_until_refused(portals[which % len(portals)], ready)
+
+    callers = [Stranger(call, number) for number in range(strangers)]
+    conc.run(main, portals, ready, workers=workers)  # type: ignore[arg-type]
+    return [answer for caller in callers for answer in caller.result()]
+
+
+@pytest.mark.parametrize(
+    ("main", "workers"),
+    [
+        (leave_the_block, 1),
+        (cancel_the_block, 1),
+        (end_the_main_task, 1),
+        (leave_blocks_on_other_workers, 3),
+    ],
+)
+def test_each_call_that_races_with_the_end_has_one_answer(main: Callable[..., object], workers: int) -> None:
+    answers: dict[str, int] = {}
+    with hasty_switching():
+        for _ in range(ROUNDS):
+            for answer in race(main, workers):
+                answers[answer] = answers.get(answer, 0) + 1
+
+    assert answers.pop("made") >= ROUNDS
+    assert answers.pop("RunFinished") >= 2 * ROUNDS
+    assert set(answers) <= {"TaskCancelled"}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_call_has_an_answer_when_the_run_is_stopped(workers: int) -> None:
+    async def never_ends() -> None:
+        with conc.CancelScope(shield=True):
+            await conc.sleep_forever()
+
+    async def strand(portals: list[Portal]) -> None:
+        async with conc.open_portal() as portal:
+            portals.append(portal)
+            await never_ends()
+
+    async def strands(portals: list[Portal]) -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(3):
+                nursery.start_soon(strand, portals)
+
+    for _ in range(10):
+        portals: list[Portal] = []
+
+        async def main(portals: list[Portal] = portals) -> None:
+            runtime_portal(current_runtime()).start_soon(strands, portals)
+            while len(portals) < 3:
+                await conc.sleep(0.001)
+            for portal in portals:
+                callers.append(Stranger(portal.run, never_ends))
+                callers.append(Stranger(call_until_refused, portal, threading.Event()))
+                callers.append(Stranger(lambda portal=portal: portal.start_soon(never_ends).result(PATIENCE)))
+            await conc.sleep(0.005)
+
+        callers: list[Stranger] = []
+        with pytest.raises(RuntimeError, match="shutdown_timeout"):
+            conc.run(main, workers=workers, shutdown_timeout=0.01)
+        for caller in callers:
+            try:
+                caller.result()
+            except (RunFinished, conc.TaskCancelled):
+                pass
+
+
+def test_calls_soon_posted_before_the_end_are_made_and_later_ones_are_refused() -> None:
+    """No call disappears between the two: what call_soon accepted happens."""
+    made: list[int] = []
+    accepted: list[int] = []
+
+    def call(portal: Portal, began: threading.Event, base: int) -> None:
+        number = base
+        try:
+            while True:
+                portal.call_soon(made.append, number)
+                accepted.append(number)
+                number += 1
+                began.set()
+        except RunFinished:
+            pass
+
+    async def main() -> None:
+        began = threading.Event()
+        async with conc.open_portal() as portal:
+            callers.extend(Stranger(call, portal, began, base) for base in (0, 1_000_000))
+            while not began.is_set():
+                await conc.checkpoint()
+        for caller in callers:
+            await caller.has_ended()
+
+    with hasty_switching():
+        for _ in range(ROUNDS):
+            callers: list[Stranger] = []
+            conc.run(main)
+            assert sorted(made) == sorted(accepted)
+            made.clear()
+            accepted.clear()
+
+
+def test_thread_calls_that_race_with_the_end_of_their_task_are_answered() -> None:
+    """from_thread in a thread whose task leaves at the same moment."""
+    answers: list[str] = []
+
+    def call() -> None:
+        while True:
+            for ask in (lambda: conc.from_thread.run(double, 1), lambda: conc.from_thread.run_sync(abs, -2)):
+                try:
+                    assert ask() == 2
+                except (conc.Cancelled, RunFinished) as error:
+                    answers.append(type(error).__name__)
+                    return
+
+    async def main() -> None:
+        for pause in range(8):
+            with conc.CancelScope() as scope:
+                async with conc.open_nursery() as nursery:
+                    nursery.start_soon(abandoning)
+                    for _ in range(3 * pause):
+                        await conc.checkpoint()
+                    await conc.sleep(0.0003)
+                    scope.cancel()
+
+    async def abandoning() -> None:
+        began.append(0)
+        await conc.to_thread(call, abandon_on_cancel=True)
+
+    began: list[int] = []
+    with hasty_switching():
+        for _ in range(ROUNDS // 10):
+            conc.run(main)
+    deadline = time.monotonic() + PATIENCE
+    while any(thread.name.startswith("conc-thread") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "a thread got no answer"
+        time.sleep(0.001)
+    assert len(answers) <= len(began)
+    assert answers
