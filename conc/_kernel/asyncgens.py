@@ -70,15 +70,18 @@ class Generators:
     def _start_closing(self, generator: AsyncGeneratorType[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
         worker = self._worker
-        # In the context of `run`, where it belongs to those who catch warnings there.
-        worker.crew.context.copy().run(
-            warnings.warn,
-            f"the async generator {generator.__qualname__!r} was dropped before it was finished; "
-            "close it in time: `async with contextlib.aclosing(generator)`",
-            ResourceWarning,
-            1,
-            generator,
-        )
+        try:
+            # In the context of `run`, where it belongs to those who catch warnings there.
+            worker.crew.context.copy().run(
+                warnings.warn,
+                f"the async generator {generator.__qualname__!r} was dropped before it was finished; "
+                "close it in time: `async with contextlib.aclosing(generator)`",
+                ResourceWarning,
+                1,
+                generator,
+            )
+        except ResourceWarning as error:  # the program has warnings as errors, and gets this one at the end of the run
+            self.errors.append(error)
         scope = CancelScope()
         scope._cause = ("shutdown", "its async generator was dropped")
         scope.cancelled = True
@@ -111,11 +114,13 @@ class Generators:
                 self._start_closing(generator, strand)
         self._alive.clear()
 
-    def give_up(self, seconds: float) -> None:
-        """The time for closing is over: report what is not closed."""
-        for task in self._closing:
-            late = f"{task!r} of an async generator did not end within {seconds:g} s after the run"
-            self.errors.append(RuntimeError(late))
+    def give_up(self, seconds: float) -> list[Task[Any]]:
+        """The time for closing is over: report what is not closed; these are the tasks that tried."""
+        late, self._closing = self._closing, []
+        for task in late:
+            words = f"{task!r} of an async generator did not end within {seconds:g} s after the run"
+            self.errors.append(RuntimeError(words))
+        return late
 
     # ---- a yield out of a scope -----------------------------------------------------------------------------------
 

@@ -207,8 +207,9 @@ class CancelScope:
 
     def expire(self) -> None:
         """The deadline has come: called by the timers of the owner."""
-        self._armed = None
-        if not self._left:
+        armed, self._armed = self._armed, None
+        # A thread may have put the deadline off meanwhile: its message to arm it again is on the way.
+        if not self._left and self._deadline <= armed:  # type: ignore[operator]
             self._cancel("deadline")
 
     def cancellation(self) -> Cancelled:

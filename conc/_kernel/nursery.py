@@ -185,14 +185,14 @@ class Nursery:
         """
         if not callable(async_fn) or is_coroutine(async_fn):
             refuse_function(async_fn, None)
-        if self._closed:
-            raise RuntimeError("start: this nursery has ended")
         if self.parallel or current_task().strand is not self.strand:
             raise RuntimeError(
                 "start: the child moves to this nursery within one strand; here it would have to change strands. "
                 "Use start_soon and an Event, or open an ordinary nursery in the child"
             )
         charge() or await toll()
+        if self._closed:  # asked last: who pays the toll lets others run, and the nursery may end meanwhile
+            raise RuntimeError("start: this nursery has ended")
         status = TaskStatus(self)
         self._starting += 1
         try:
@@ -374,16 +374,22 @@ class TaskStatus:
         """Hand `value` to the caller of ``start`` and move to the nursery. Once.
 
         Raises:
-            RuntimeError: called a second time.
+            RuntimeError: called a second time, after the task has ended, or in another strand.
 
         Checkpoint: never. From the next cancel point on the scopes of the nursery hold, not those of the caller.
         """
         if self.is_started:
             raise RuntimeError("task_status.started() was called before")
+        child, room, nursery = self._child, self._room, self._nursery
+        if child is None or room is None:
+            raise RuntimeError("task_status.started() was called before the task was started")
+        worker = slot.worker
+        if worker is None or worker.task is None or worker.task.strand is not nursery.strand:
+            raise RuntimeError("task_status.started() is called in the strand of the nursery; send the news through a channel")
+        if child not in room.children:
+            raise RuntimeError(f"task_status.started() was called after {child!r} had ended")
         self.is_started = True
         self.value = value
-        child, room, nursery = self._child, self._room, self._nursery
-        assert child is not None and room is not None, "called before the start"
         del room.children[child]
         nursery.children[child] = None
         child.move(nursery)

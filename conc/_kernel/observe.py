@@ -6,6 +6,8 @@ A worker without an observer takes the next task with ``queue.popleft``; one wit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class Seam:
         self._policy = policy
         self._watchers = watchers if watchers is not None and watchers.watch_steps else None
         self._stepping: Task[Any] | None = None
+        self._context = Context()  # of our own: what an instrument or a policy sets there, no task sees
 
     @property
     def needed(self) -> bool:
@@ -98,10 +101,14 @@ class Seam:
 
     def taker(self, queue: Deque[Any]) -> Callable[[], Any]:
         """What takes the next entry of `queue`."""
-        return lambda: self._take(queue)
+        return partial(self._context.run, self._take, queue)
 
     def step_over(self) -> None:
         """Tell that the last step is over."""
+        if self._stepping is not None:
+            self._context.run(self._tell_step_over)
+
+    def _tell_step_over(self) -> None:
         task = self._stepping
         if task is not None:
             self._stepping = None
@@ -109,13 +116,23 @@ class Seam:
                 hook(task)
 
     def _take(self, queue: Deque[Any]) -> Any:
-        self.step_over()
+        try:
+            self._tell_step_over()
+            if queue:
+                return self._choose(queue)
+        except IndexError as error:
+            # To the worker an IndexError means that the queue is empty.
+            raise RuntimeError(f"an instrument or the policy raised {error!r}") from error
+        raise IndexError
+
+    def _choose(self, queue: Deque[Any]) -> Any:
         index = 0
-        if self._policy is not None and len(queue) > 1 and all(entry.is_task for entry in queue):
-            candidates = list(queue)
-            index = self._policy.pick(candidates)
-            if not 0 <= index < len(candidates):
-                raise ValueError(f"{self._policy!r} picked {index} of {len(candidates)} ready tasks")
+        if self._policy is not None and len(queue) > 1:
+            candidates = list(queue.copy())  # a copy first: other threads append meanwhile
+            if all(entry.is_task for entry in candidates):
+                index = self._policy.pick(candidates)
+                if not 0 <= index < len(candidates):
+                    raise ValueError(f"{self._policy!r} picked {index} of {len(candidates)} ready tasks")
         entry = queue[index]
         del queue[index]
         if self._watchers is not None and entry.is_task:

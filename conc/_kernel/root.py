@@ -45,13 +45,13 @@ class RootNursery(Nursery):
         elif error is not None and not isinstance(error, Cancelled):
             self._errors.append(error)
             self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
-        if not self.children:
-            self.all_ended()
+        self.all_ended()
 
     def all_ended(self) -> None:
-        """The run is over."""
-        self._closed = True
-        self.worker.running = False
+        """The run is over when there are no children any more."""
+        if not self.children:
+            self._closed = True
+            self.worker.running = False
 
     def __repr__(self) -> str:
         return "<Nursery of the runtime>"

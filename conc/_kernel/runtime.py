@@ -132,6 +132,10 @@ class Runtime:
                     self._end(worker)
                 if interrupts.count:
                     interrupted = interrupted or KeyboardInterrupt()
+        except BaseException:
+            if self._crew is not None:
+                self._call_off(worker)  # nothing has run yet: Ctrl-C could not be taken over
+            raise
         finally:
             leave()
         return self._conclude(main, interrupted)
@@ -186,8 +190,12 @@ class Runtime:
         root.children[task] = None
         crew.threads.add(threads.current_ident())
         worker.adopt_main(task)
-        for each in made[1:]:
-            self._threads.append(threads.start_daemon(each.thread_main, f"conc-worker-{each.index}"))
+        try:
+            for each in made[1:]:
+                self._threads.append(threads.start_daemon(each.thread_main, f"conc-worker-{each.index}"))
+        except BaseException:
+            self._call_off(worker)
+            raise
         return task
 
     def step(self, steps: int = 1) -> bool:
@@ -331,6 +339,12 @@ class Runtime:
         if self._stopped is None:
             self._stopped = f"stopped because of {why}"
             self._stopped += f", before these tasks had ended:\n{task_tree(self)}"
+
+    def _call_off(self, worker: Worker) -> None:
+        """End a run that could not begin, for want of threads or descriptors."""
+        worker.crew.stopped = True
+        worker.running = False
+        self._end(worker)
 
     def _end(self, worker: Worker) -> None:
         """Tear down: the other workers, what is left of tasks and generators, queues and pollers."""

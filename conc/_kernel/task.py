@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeV
 
 import outcome
 
-from conc._kernel.asyncfn import as_coroutine
+from conc._kernel.asyncfn import as_coroutine, function_name
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, slot
 from conc._kernel.detour import Detour, Interruption
@@ -87,7 +87,10 @@ class Task(Generic[T]):
     def name(self) -> str:
         """The name given at the start, else that of the function."""
         if self._name is None:
-            self._name = self.coro.__qualname__ if self.coro is not None else "task"
+            coro, call = self.coro, self.value
+            if coro is None:  # not begun, so there is only the function
+                return function_name(call[0]) if type(call) is tuple else "task"
+            self._name = coro.__qualname__
         return self._name
 
     @property
@@ -114,16 +117,15 @@ class Task(Generic[T]):
         task = charge() or await toll()
         if task is self:
             raise RuntimeError(f"{self!r} joins itself, which could never end; join it from another task")
-        wait = self.wait
-        if wait is not RETURNED and wait is not RAISED and wait is not CANCELLED:
-            if task.strand is self.strand:
+        if task.strand is self.strand:
+            if not self.ended:
                 if self._joiners is None:
                     self._joiners = {}
                 self._joiners[task] = None
                 task.wait = self
                 await suspend(task)
-            else:
-                await RemoteJoin(self, task).wait()
+        elif self.wait is not RETURNED:  # an error is told by its owner: the nursery hears of it first
+            await RemoteJoin(self, task).wait()
         return self.join_nowait()
 
     def join_nowait(self) -> T:

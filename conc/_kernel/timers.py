@@ -31,13 +31,14 @@ class TimerQueue:
     Cost: add O(log ticks) for the first timer of a tick, O(1) for the others; remove O(1) amortised.
     """
 
-    __slots__ = ("_heap", "_stale", "_ticks", "earliest")
+    __slots__ = ("_heap", "_is_exact", "_stale", "_ticks", "earliest")
 
     def __init__(self) -> None:
         self._ticks: dict[int, dict[Timer, float]] = {}
         self._heap: list[int] = []
         self._stale = 0
         self.earliest = math.inf
+        self._is_exact = True
 
     def __len__(self) -> int:
         return sum(map(len, self._ticks.values()))
@@ -59,6 +60,7 @@ class TimerQueue:
             timers[timer] = deadline
         if deadline < self.earliest:
             self.earliest = deadline
+            self._is_exact = True
 
     def remove(self, deadline: float, timer: Timer) -> bool:
         """Take `timer` back; the deadline is the one it was added with. False if it is not there any more."""
@@ -69,6 +71,8 @@ class TimerQueue:
         timers = self._ticks.get(tick)
         if timers is None or timers.pop(timer, None) is None:
             return False
+        if deadline <= self.earliest:
+            self._is_exact = False  # it was the earliest, or one of them
         if not timers:
             del self._ticks[tick]
             self._stale += 1
@@ -76,6 +80,7 @@ class TimerQueue:
                 self._heap.clear()
                 self._stale = 0
                 self.earliest = math.inf
+                self._is_exact = True
             elif self._stale > 64 + len(self._ticks):
                 self._heap = list(self._ticks)
                 heapify(self._heap)
@@ -83,9 +88,14 @@ class TimerQueue:
         return True
 
     def next_deadline(self) -> float:
-        """The exact earliest deadline, inf if there is none. Cost: O(timers of the first tick)."""
-        timers = self._first()
-        self.earliest = math.inf if timers is None else min(timers.values())
+        """The exact earliest deadline, inf if there is none.
+
+        Cost: O(timers of the first tick) if the earliest has left since it was last asked, else O(1).
+        """
+        if not self._is_exact:
+            timers = self._first()
+            self.earliest = math.inf if timers is None else min(timers.values())
+            self._is_exact = True
         return self.earliest
 
     def due(self, now: float) -> list[Timer]:
@@ -105,6 +115,7 @@ class TimerQueue:
                 break
             del self._ticks[tick]
             heappop(self._heap)
+        self._is_exact = False
         self.next_deadline()
         return out
 
@@ -132,7 +143,8 @@ class TimerQueue:
         assert live <= set(self._heap), "a tick is not in the heap"
         assert len(self._heap) - len(live) <= max(self._stale, 0) <= 64 + len(live), "stale ticks pile up"
         deadlines = [deadline for timers in self._ticks.values() for deadline in timers.values()]
-        assert self.earliest <= min(deadlines, default=math.inf), "earliest is too late"
+        earliest = min(deadlines, default=math.inf)
+        assert self.earliest == earliest if self._is_exact else self.earliest <= earliest, "earliest is wrong"
 
 
 def _deadline(item: tuple[Timer, float]) -> float:

@@ -11,8 +11,9 @@ import math
 import sys
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sniffio
 
@@ -336,12 +337,17 @@ class Worker:
     def _refuse(self, task: Task[Any], yielded: object) -> None:
         """A foreign awaitable yielded something: raise that in the task that awaits it."""
         kind = type(yielded)
+        package = str(kind.__module__).split(".")[0]
         hint = ""
-        if kind.__module__.split(".")[0] in ("asyncio", "_asyncio"):
+        if package in ("asyncio", "_asyncio"):
             hint = "; asyncio's futures and functions need asyncio's event loop"
-        elif kind.__module__.split(".")[0] == "trio":
+        elif package == "trio":
             hint = "; trio's functions need trio.run"
-        error = TypeError(f"{task!r} awaited something that is not of conc: it yielded {yielded!r}{hint}")
+        try:
+            text = repr(yielded)
+        except Exception:
+            text = f"an object of type {kind.__qualname__}"
+        error = TypeError(f"{task!r} awaited something that is not of conc: it yielded {text}{hint}")
         task.throw(error)
         self.ready.append(task)
 
@@ -375,7 +381,11 @@ class Worker:
         ident = current_ident()
         crew.threads.add(ident)
         try:
-            self.run()
+            try:
+                self.run()
+            except BaseException as error:  # of an instrument or the kernel: it ends the run, and leaves it
+                crew.stopped = True
+                crew.runtime.root_strand.post(partial(_raise, error))
             self.wind_down(5.0)
         finally:
             leave()
@@ -397,7 +407,8 @@ class Worker:
         while self.running and MonotonicClock.now() < limit and self.crew.stopped == stopped:
             self.turn()
         self.running = False
-        self.generators.give_up(seconds)
+        for task in self.generators.give_up(seconds):
+            self._close_task(task)
 
     def _abandon(self) -> None:
         """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
@@ -412,21 +423,24 @@ class Worker:
                     family.extend(nursery.children)
         self.roots.clear()
         for task in reversed(family):
-            if task.ended or task.coro is None:
-                continue
-            if task.wait is not None:
-                task.wait.withdraw(task)
-            self.task = task
-            try:
-                task.coro.close()
-            except BaseException as error:  # clean-up that wants to wait cannot any more
-                self.generators.errors.append(error)
-            finally:
-                self.task = None
-            task.scope = task.base_scope
-            task.leave(None, RunFinished("the runtime was stopped before this task ended"))
+            if not task.ended and task.coro is not None:
+                self._close_task(task)
         self.ready.clear()
         self._refuse_mail()
+
+    def _close_task(self, task: Task[Any]) -> None:
+        """Let a task run into a GeneratorExit where it stands, as its last step."""
+        if task.wait is not None:
+            task.wait.withdraw(task)
+        self.task = task
+        try:
+            task.coro.close()  # type: ignore[union-attr]
+        except BaseException as error:  # clean-up that wants to wait cannot any more
+            self.generators.errors.append(error)
+        finally:
+            self.task = None
+        task.scope = task.base_scope
+        task.leave(None, RunFinished("the runtime was stopped before this task ended"))
 
     def close(self) -> None:
         """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""
@@ -443,6 +457,13 @@ class Worker:
                 return
             if isinstance(entry, Strand):
                 entry.refuse()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    try:
+        raise error
+    finally:
+        del error  # its traceback holds this frame
 
 
 class EndOfStrand:

@@ -107,7 +107,8 @@ class Semaphore:
         waiters.lock.release()
         await PARK  # release() wakes us with the permits already ours
         task.wait = None
-        if not task.value:
+        granted, task.value = task.value, None
+        if not granted:
             raise ClosedResource(f"{self!r} was closed")
 
     def release(self, n: int = 1) -> None:

@@ -48,7 +48,8 @@ class Job:
         UNDER_WAY, ASKED -> LEFT    by whoever ends the run, if that was stopped
 
     Invariant: `request` is None unless ASKED. Whoever takes it out, under the lock, answers it.
-    Invariant: LEFT == `_task` is None == `cause` is not None: the arguments of the `Cancelled` that the thread is to see.
+    Invariant: `_task` is None, and `cause` is not, exactly if LEFT. `cause` are the arguments of the `Cancelled` that
+    the thread is to see.
     """
 
     __slots__ = ("_call", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state", "value")

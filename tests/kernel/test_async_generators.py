@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import conc
-from conc.lowlevel import drives_generators
+from conc.lowlevel import cancel_shielded_checkpoint, drives_generators
 from conc_testing import settle
 from tests.kernel.support import run
 
@@ -186,6 +186,48 @@ def test_an_error_in_the_clean_up_of_a_dropped_generator_is_not_lost() -> None:
     with pytest.warns(ResourceWarning, match="generate"), pytest.raises(ExceptionGroup) as caught:
         run(main)
     assert [str(error) for error in caught.value.exceptions] == ["in clean-up"]
+
+
+@pytest.mark.parametrize("dropped", ["in between", "at the end"])
+def test_where_warnings_are_errors_the_generator_is_closed_and_the_error_leaves_run(dropped: str) -> None:
+    trace: list[str] = []
+    kept: list[AsyncGenerator[int, None]] = []
+    count = counting(trace)
+
+    async def main() -> None:
+        generator = count()
+        await anext(generator)
+        if dropped == "at the end":
+            kept.append(generator)
+        del generator
+        await settle()
+        trace.append("main goes on")
+
+    with warnings.catch_warnings(), pytest.raises(ExceptionGroup) as caught:
+        warnings.simplefilter("error")
+        run(main)
+    assert sorted(trace) == ["closed", "main goes on"]
+    assert [type(error) for error in caught.value.exceptions] == [ResourceWarning]
+
+
+def test_a_generator_whose_clean_up_never_ends_is_reported_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conc._kernel.runtime.CLOSING_SECONDS", 0.1)
+    kept: list[AsyncGenerator[int, None]] = []
+
+    async def generate() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            while True:
+                await cancel_shielded_checkpoint()
+
+    async def main() -> None:
+        kept.append(generate())
+        await anext(kept[0])
+
+    with pytest.warns(ResourceWarning, match="generate"), pytest.raises(ExceptionGroup) as caught:
+        conc.run(main)
+    assert "did not end within 0.1 s" in str(caught.value.exceptions[0])
 
 
 def test_many_generators_left_at_the_end_are_all_closed() -> None:

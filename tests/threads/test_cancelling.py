@@ -11,6 +11,7 @@ import pytest
 
 import conc
 from conc.lowlevel import current_runtime, current_task
+from conc.sync import Event
 from conc.threads.portal import runtime_portal
 from tests.threads.support import Gate, hasty_switching
 
@@ -23,7 +24,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[threading.ExceptHookArgs]:
     return reported
 
 
-# ---- before it runs ---------------------------------------------------------------------------------------------------
+# ---- before it runs --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("abandon", [False, True])
@@ -66,7 +67,7 @@ def test_a_call_cancelled_in_line_never_runs(abandon: bool) -> None:
     assert gate.passed == [1, 3]
 
 
-# ---- while it runs ----------------------------------------------------------------------------------------------------
+# ---- while it runs ---------------------------------------------------------------------------------------------------
 
 
 def test_a_running_call_keeps_its_task_and_gives_its_value_before_the_cancellation_is_raised() -> None:
@@ -119,7 +120,7 @@ def test_the_error_of_a_call_is_raised_although_its_task_is_cancelled() -> None:
     conc.run(main)
 
 
-# ---- abandoned --------------------------------------------------------------------------------------------------------
+# ---- abandoned -------------------------------------------------------------------------------------------------------
 
 
 def test_an_abandoned_call_lets_its_task_go_at_once_and_runs_to_its_end() -> None:
@@ -162,7 +163,7 @@ def test_an_abandoned_call_does_not_keep_a_deadlock_from_being_found() -> None:
     async def main() -> None:
         with conc.move_on_after(0.005):
             await conc.to_thread(gate, abandon_on_cancel=True)
-        await conc.sync.Event().wait()
+        await Event().wait()
 
     with pytest.raises(conc.Deadlock):
         conc.run(main)
@@ -254,7 +255,7 @@ def test_a_task_that_has_left_is_not_kept_alive_by_its_thread() -> None:
     conc.run(main)
 
 
-# ---- as it returns ----------------------------------------------------------------------------------------------------
+# ---- as it returns ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("abandon", [False, True])

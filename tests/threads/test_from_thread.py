@@ -1,4 +1,4 @@
-"""Calling back from the thread of `to_thread`: where it runs, under which scopes, with which context, and when it cannot."""
+"""Calling back from the thread of `to_thread`: where it runs, under which scopes and context, and when it cannot."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import conc
 from conc import from_thread
+from conc.errors import RunFinished
 from conc.lowlevel import current_runtime, current_task, task_tree
 from conc.sync import Event
 from conc.threads.portal import runtime_portal
@@ -25,10 +26,18 @@ async def double(value: int) -> int:
     return 2 * value
 
 
+CALLS: list[Callable[[], object]] = [
+    lambda: from_thread.run(double, 1),
+    lambda: from_thread.run_sync(int),
+    from_thread.check_cancelled,
+]
+
+
 def test_run_gives_the_value_of_the_async_function() -> None:
     async def main() -> None:
         assert await conc.to_thread(from_thread.run, double, 4) == 8
-        assert await conc.to_thread(lambda: [from_thread.run(double, value) for value in range(50)]) == [*range(0, 100, 2)]
+        doubled = await conc.to_thread(lambda: [from_thread.run(double, value) for value in range(50)])
+        assert doubled == [2 * value for value in range(50)]
 
     conc.run(main)
 
@@ -112,7 +121,7 @@ def test_a_call_may_wait_for_a_thread_of_its_own() -> None:
     conc.run(main)
 
 
-# ---- context variables ------------------------------------------------------------------------------------------------
+# ---- context variables -----------------------------------------------------------------------------------------------
 
 
 def test_calls_see_the_context_variables_of_the_thread() -> None:
@@ -170,7 +179,7 @@ def test_context_is_right_again_after_a_call_that_failed() -> None:
     conc.run(main)
 
 
-# ---- cancellation -----------------------------------------------------------------------------------------------------
+# ---- cancellation ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("abandon", [False, True])
@@ -278,7 +287,7 @@ def test_each_cancellation_that_is_raised_is_a_new_one() -> None:
     conc.run(main)
 
 
-# ---- without a task ---------------------------------------------------------------------------------------------------
+# ---- without a task --------------------------------------------------------------------------------------------------
 
 
 def test_calls_of_an_abandoned_thread_are_cancelled_while_the_run_lasts() -> None:
@@ -287,7 +296,7 @@ def test_calls_of_an_abandoned_thread_are_cancelled_while_the_run_lasts() -> Non
 
     def call() -> None:
         gate()
-        for ask in (lambda: from_thread.run(double, 1), lambda: from_thread.run_sync(int), from_thread.check_cancelled):
+        for ask in CALLS:
             with pytest.raises(conc.Cancelled, match="deadline") as caught:
                 ask()
             seen.append(type(caught.value).__name__)
@@ -310,8 +319,8 @@ def test_calls_of_an_abandoned_thread_are_refused_after_the_run() -> None:
         gate()
         with pytest.raises(conc.Cancelled):
             from_thread.check_cancelled()
-        for ask in (lambda: from_thread.run(double, 1), lambda: from_thread.run_sync(int)):
-            with pytest.raises(conc.errors.RunFinished, match="has ended"):
+        for ask in CALLS[:2]:
+            with pytest.raises(RunFinished, match="has ended"):
                 ask()
         seen.append("refused")
 
@@ -330,10 +339,10 @@ def test_calls_of_an_abandoned_thread_are_refused_after_the_run() -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_call_under_way_when_the_run_is_stopped_is_answered(workers: int) -> None:
     seen: list[object] = []
-    began = threading.Event()
+    began: list[int] = []
 
     async def never_ends() -> None:
-        began.set()
+        began.append(threading.get_ident())
         with conc.CancelScope(shield=True):
             await conc.sleep_forever()
 
@@ -351,7 +360,7 @@ def test_a_call_under_way_when_the_run_is_stopped_is_answered(workers: int) -> N
 
     async def main() -> None:
         runtime_portal(current_runtime()).start_soon(strands)
-        while not began.is_set():
+        while len(began) < 3:
             await conc.sleep(0.001)
 
     with pytest.raises(RuntimeError, match="shutdown_timeout"):
@@ -359,17 +368,10 @@ def test_a_call_under_way_when_the_run_is_stopped_is_answered(workers: int) -> N
     deadline = time.monotonic() + 5
     while len(seen) < 3 and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert seen == [conc.errors.RunFinished] * 3
+    assert seen == [RunFinished] * 3
 
 
-# ---- where it may not be called ---------------------------------------------------------------------------------------
-
-
-CALLS: list[Callable[[], object]] = [
-    lambda: from_thread.run(double, 1),
-    lambda: from_thread.run_sync(int),
-    from_thread.check_cancelled,
-]
+# ---- where it may not be called --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -410,7 +412,7 @@ def test_what_is_no_function_of_the_right_kind_is_refused() -> None:
         with pytest.raises(TypeError, match="fn must be a function, not 7"):
             from_thread.run_sync(7)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"double is async: use from_thread\.run"):
-            from_thread.run_sync(double, 1)
+            from_thread.run_sync(double, 1)  # type: ignore[unused-coroutine]
 
     async def main() -> None:
         await conc.to_thread(call)

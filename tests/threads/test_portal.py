@@ -40,7 +40,7 @@ def fail() -> None:
     raise LookupError("sync")
 
 
-# ---- calls that are answered ------------------------------------------------------------------------------------------
+# ---- calls that are answered -----------------------------------------------------------------------------------------
 
 
 def test_a_strange_thread_gets_values_through_a_portal() -> None:
@@ -159,7 +159,7 @@ def test_calls_of_one_thread_are_made_in_order() -> None:
     assert made == list(range(1000))
 
 
-# ---- calls that nobody waits for --------------------------------------------------------------------------------------
+# ---- calls that nobody waits for -------------------------------------------------------------------------------------
 
 
 def test_the_error_of_a_call_that_nobody_waits_for_ends_the_block() -> None:
@@ -299,7 +299,7 @@ def test_a_finaliser_may_call_soon() -> None:
     conc.run(main)
 
 
-# ---- futures ----------------------------------------------------------------------------------------------------------
+# ---- futures ---------------------------------------------------------------------------------------------------------
 
 
 def test_cancelling_the_future_cancels_the_task() -> None:
@@ -354,7 +354,7 @@ def test_a_future_of_a_task_that_was_cancelled_otherwise_says_so() -> None:
                 futures.append(portal.start_soon(conc.sleep_forever))
                 await conc.sleep(0.001)
                 scope.cancel("enough")
-        with pytest.raises(conc.TaskCancelled, match="sleep_forever.* was cancelled .*: enough"):
+        with pytest.raises(conc.TaskCancelled, match=r"sleep_forever.* was cancelled .*: enough"):
             futures[0].result(0)
 
     conc.run(main)
@@ -427,7 +427,7 @@ def test_a_thread_interrupted_while_it_waits_cancels_its_call() -> None:
     assert ended == ["cancelled"]
 
 
-# ---- the end of the block ---------------------------------------------------------------------------------------------
+# ---- the end of the block --------------------------------------------------------------------------------------------
 
 
 def test_the_end_of_the_block_waits_for_calls_that_run() -> None:
@@ -466,7 +466,7 @@ def test_a_portal_that_was_left_refuses_all_calls() -> None:
     async def main() -> None:
         async with conc.open_portal() as portal:
             pass
-        calls = [
+        calls: list[Callable[[], object]] = [
             functools.partial(portal.run, double, 1),
             functools.partial(portal.run_sync, int),
             functools.partial(portal.start_soon, double, 1),
@@ -527,7 +527,7 @@ def test_an_open_portal_is_no_deadlock_and_a_closed_one_is() -> None:
         conc.run(main, clock=VirtualClock())
 
 
-# ---- misuse -----------------------------------------------------------------------------------------------------------
+# ---- misuse ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_worker_does_not_wait_for_itself() -> None:
@@ -569,7 +569,7 @@ def test_what_is_no_function_of_the_right_kind_is_refused() -> None:
         with pytest.raises(TypeError, match="fn must be a function, not <coroutine"):
             portal.call_soon(double(1))  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="double is async"):
-            portal.run_sync(double, 1)
+            portal.run_sync(double, 1)  # type: ignore[unused-coroutine]
 
     async def main() -> None:
         async with conc.open_portal() as portal:
@@ -590,7 +590,7 @@ def test_an_async_function_given_to_call_soon_is_an_error_of_the_block() -> None
 
 
 def test_a_portal_inherited_over_a_fork_is_refused() -> None:
-    async def main() -> int:
+    async def main() -> None:
         async with conc.open_portal() as portal:
             pid = os.fork()
             if not pid:
@@ -599,9 +599,11 @@ def test_a_portal_inherited_over_a_fork_is_refused() -> None:
                 except RuntimeError as error:
                     os._exit(7 if "fork" in str(error) else 8)
                 os._exit(9)
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
-    assert conc.run(main) == 7
+    codes: list[int] = []
+    conc.run(main)
+    assert codes == [7]
 
 
 def test_futures_and_errors_make_no_circles_of_references() -> None:

@@ -77,7 +77,7 @@ def test_it_runs_in_another_thread_while_the_worker_goes_on() -> None:
     conc.run(main)
 
 
-# ---- what is no blocking function -------------------------------------------------------------------------------------
+# ---- what is no blocking function ------------------------------------------------------------------------------------
 
 
 async def async_function(value: int = 0) -> int:
@@ -112,7 +112,7 @@ def test_what_cannot_be_called_is_refused_by_name() -> None:
         with pytest.raises(TypeError, match="fn must be a blocking function, not 7"):
             await conc.to_thread(7)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="abandon_on_cancel must be True or False, not 'yes'"):
-            await conc.to_thread(int, abandon_on_cancel="yes")  # type: ignore[call-overload]
+            await conc.to_thread(int, abandon_on_cancel="yes")  # type: ignore[arg-type]
 
     conc.run(main)
 
@@ -123,7 +123,7 @@ def test_outside_of_a_program_it_says_so() -> None:
         coro.send(None)
 
 
-# ---- what the function sees -------------------------------------------------------------------------------------------
+# ---- what the function sees ------------------------------------------------------------------------------------------
 
 
 def test_the_function_sees_the_context_variables_of_the_task() -> None:
@@ -225,7 +225,7 @@ def test_an_error_makes_no_circle_of_references() -> None:
         gc.enable()
 
 
-# ---- threads ----------------------------------------------------------------------------------------------------------
+# ---- threads ---------------------------------------------------------------------------------------------------------
 
 
 def test_calls_that_follow_one_another_use_one_thread() -> None:
@@ -249,7 +249,9 @@ def test_no_more_threads_than_max_blocking_threads_and_the_rest_in_order() -> No
                 nursery.start_soon(conc.to_thread, block, number)
             await gate.arrives(2)
             assert conc_threads() - before == 2
-            lines = [node.reason for node in task_tree(current_runtime()).walk() if node.state == "parked"]
+            tree = task_tree(current_runtime())
+            assert tree is not None
+            lines = [node.reason or "" for node in tree.walk() if node.state == "parked"]
             assert [line.partition(", ")[2] for line in lines] == [""] * 2 + ["in line for a thread"] * 4
             assert all(line.startswith("to_thread(test_no_more_threads") for line in lines)
             gate.open()
@@ -371,7 +373,10 @@ def test_calls_from_strands_in_haste_all_come_back() -> None:
     conc.run(main, workers=3, max_blocking_threads=5)
 
 
-def test_no_warning_is_left_over() -> None:
+def test_a_program_with_a_thread_warns_of_nothing() -> None:
+    async def main() -> None:
+        await conc.to_thread(int)
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        conc.run(conc.to_thread, int)
+        conc.run(main)
