@@ -16,5 +16,6 @@
 - `worker`: the loop.
 - `interrupts`: Ctrl-C.
 - `tree`: who waits for what, as a tree.
+- `options`: the arguments of a runtime.
 - `runtime`: beginning and end.
 """

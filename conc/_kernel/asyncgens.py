@@ -37,7 +37,8 @@ def drives_generators(function: Any) -> Any:
 class Generators:
     """The async generators that were first iterated on one worker.
 
-    Invariant: `_alive` holds weak references only, at most 64 + two for each that was alive when it was last pruned.
+    Invariant: `_alive` holds weak references only, at most 64 + two for each that was alive when it was last pruned. Its
+    keys are the identities of frames, which live as long as a generator is not finished.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -55,14 +56,14 @@ class Generators:
         if task is None:
             return
         # No callback that takes the entry out again: it would be called before `finalize`, which needs the strand.
-        self._alive[id(generator)] = (weakref.ref(generator), task.strand)
-        if len(self._alive) > self._prune_at:
-            self._alive = {key: entry for key, entry in self._alive.items() if entry[0]() is not None}
+        self._alive[id(generator.ag_frame)] = (weakref.ref(generator), task.strand)
+        if len(self._alive) > self._prune_at:  # in a copy: a finalizer, perhaps of another thread, may come between
+            self._alive = {key: entry for key, entry in list(self._alive.items()) if entry[0]() is not None}
             self._prune_at = 64 + 2 * len(self._alive)
 
     def finalize(self, generator: AsyncGeneratorType[Any, Any]) -> None:
         """Hook of the interpreter, on whatever thread: the generator was dropped unfinished. Close it in its strand."""
-        entry = self._alive.pop(id(generator), None)
+        entry = self._alive.pop(id(generator.ag_frame), None)
         if entry is not None:
             strand = entry[1]
             strand.post(lambda: self._start_closing(generator, strand))
@@ -91,6 +92,8 @@ class Generators:
         self._closing.append(task)
         task.since = worker.time
         worker.ready.append(task)
+        if worker.watched:
+            worker.watched.task_spawned(task)
 
     def closed(self, task: Task[Any], error: BaseException | None) -> None:
         """A task that closed a generator has ended; what it raised leaves the run at its end."""
@@ -135,13 +138,12 @@ class Generators:
             frame = frame.f_back
         if frame is None or (frame.f_back is not None and frame.f_back.f_code in _DRIVERS):
             return
-        for reference, _ in self._alive.values():
-            generator = reference()
-            if generator is not None and generator.ag_frame is frame:
-                task.context = watch = Watch(task, scope, reference)
-                self.suspects.append(watch)
-                self._worker.budget = 0  # the step that is under way ends soon, and the turn with it
-                return
+        reference, _ = self._alive.get(id(frame), (None, None))
+        generator = None if reference is None else reference()
+        if reference is not None and generator is not None and generator.ag_frame is frame:
+            task.context = watch = Watch(task, scope, reference)
+            self.suspects.append(watch)
+            self._worker.budget = 0  # the step that is under way ends soon, and the turn with it
 
     def look_at_suspects(self) -> None:
         """The end of a turn: look behind the steps that were under way when their watch was set up."""

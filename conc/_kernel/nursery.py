@@ -312,6 +312,7 @@ class NurseryManager:
             await self._abandon(nursery, error)
         raised = await nursery._close(error)
         caught = scope.__exit__(None if raised is None else type(raised), raised, traceback)
+        scope._nursery = None  # or the two would hold each other
         if raised is None or caught:
             return True
         if raised is error:

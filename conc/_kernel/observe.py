@@ -49,7 +49,10 @@ class Watchers:
     """The instruments of a runtime, by hook."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        instruments = tuple(instruments)
+        try:
+            instruments = tuple(instruments)
+        except TypeError:
+            raise TypeError(f"instruments must be several conc.lowlevel.Instrument, not {instruments!r}") from None
         for instrument in instruments:
             if not isinstance(instrument, Instrument):
                 raise TypeError(f"instruments: a conc.lowlevel.Instrument is due, got {instrument!r}")

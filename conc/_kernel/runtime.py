@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple, Unpack
 
+from conc._kernel import options
 from conc._kernel.asyncfn import is_coroutine, refuse_function
-from conc._kernel.cancel import CancelScope, check_time
+from conc._kernel.cancel import CancelScope
 from conc._kernel.crew import Crew
 from conc._kernel.current import slot
 from conc._kernel.interrupts import Interrupts
@@ -65,29 +66,19 @@ class Runtime:
         max_blocking_threads: int = 512,
         shutdown_timeout: float | None = None,
     ) -> None:
-        if workers == "auto":
-            workers = 1 if threads.gil_enabled() else threads.cpu_count()
-        if isinstance(workers, bool) or not isinstance(workers, int):
-            raise TypeError(f'workers must be a number or "auto", not {workers!r}')
-        if workers < 1:
-            raise ValueError(f"workers must be at least 1, not {workers}")
-        if policy is not None and workers != 1:
-            raise ValueError(
-                f"policy needs workers=1, not {workers}: the order on several threads is not ours to choose"
-            )
-        if isinstance(max_blocking_threads, bool) or not isinstance(max_blocking_threads, int):
-            raise TypeError(f"max_blocking_threads must be a number, not {max_blocking_threads!r}")
-        if max_blocking_threads < 1:
-            raise ValueError(f"max_blocking_threads must be at least 1, not {max_blocking_threads}")
-        if shutdown_timeout is not None and check_time(shutdown_timeout, "shutdown_timeout") < 0:
-            raise ValueError(f"shutdown_timeout must not be negative, not {shutdown_timeout}")
+        self._workers = options.count_workers(workers)
+        options.check_clock(clock)
+        options.check_seed(seed)
+        options.check_policy(policy, self._workers)
+        options.check_poller(poller)
+        options.check_blocking_threads(max_blocking_threads)
+        options.check_shutdown_timeout(shutdown_timeout)
         self.seed = fresh_seed() if seed is None else seed
         self.random = seeded(self.seed)
         self.clock: Clock = MonotonicClock() if clock is None else clock
         self.network = network
         self.max_blocking_threads = max_blocking_threads
         self.extensions: dict[object, Any] = {}  # what the layers above keep per runtime: the thread pool, for one
-        self._workers = workers
         self._policy = policy
         self._make_poller = poller or getattr(network, "make_poller", None) or default_poller
         self._watchers = Watchers(instruments)

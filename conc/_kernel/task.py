@@ -17,6 +17,8 @@ from conc._kernel.suspend import GRANTED, Marker, suspend, toll, unpark
 from conc.errors import Cancelled, TaskCancelled, TaskFailed, WouldBlock
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from conc._kernel.nursery import Nursery
     from conc._kernel.strand import Strand
 
@@ -194,6 +196,12 @@ class Task(Generic[T]):
         return coro.gi_suspended or coro.gi_running or coro.gi_frame is None
 
     @property
+    def suspended(self) -> bool:
+        """Whether the coroutine stands at an await."""
+        coro: Any = self.coro
+        return coro.cr_suspended if hasattr(coro, "cr_suspended") else coro.gi_suspended  # type: ignore[no-any-return]
+
+    @property
     def ended(self) -> bool:
         """Whether the task has an outcome."""
         wait = self.wait
@@ -299,6 +307,8 @@ class Task(Generic[T]):
     def leave(self, result: Any, error: BaseException | None) -> BaseException | None:
         """Write the outcome, and drop what is not needed any more. Returns the error that the nursery has to know."""
         self._name = self.name  # the coroutine knew it
+        if error is not None:
+            error.__traceback__ = _from_coroutine(self.coro, error.__traceback__)
         self.coro = None
         self.context = None
         base = self.base_scope
@@ -311,9 +321,11 @@ class Task(Generic[T]):
             self.value = error
             self.wait = RAISED
         elif base.cancelled:
+            error.__traceback__ = None  # it went through frames that know the task: the two would hold each other
             self.value = error
             self.wait = CANCELLED
         elif getattr(self, "_excused", False) or (self.own_scope is not None and self.own_scope.cancelled):
+            error.__traceback__ = None
             self.value = error
             self.wait = CANCELLED
             return None  # the task alone was cancelled, and that is what it came to
@@ -330,9 +342,12 @@ class Task(Generic[T]):
         forgotten = 0
         scope: CancelScope | None = self.scope
         while scope is not None and scope is not base:
-            forgotten += scope is not self.own_scope
             scope._left = True
             scope._disarm()
+            if scope is self.own_scope:
+                scope._task = None  # or the two would hold each other
+            else:
+                forgotten += 1
             scope = scope._parent
         self.scope = base
         if forgotten and error is None:
@@ -374,6 +389,15 @@ def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> Coroutine
         return as_coroutine(async_fn, async_fn(*args))
     except BaseException as error:
         return _raise(error)
+
+
+def _from_coroutine(coro: Any, traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of the worker at its beginning, which know more than who keeps an error should."""
+    code = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
+    rest = traceback
+    while rest is not None and rest.tb_frame.f_code is not code:
+        rest = rest.tb_next
+    return traceback if rest is None else rest
 
 
 async def _raise(error: BaseException) -> NoReturn:

@@ -48,6 +48,7 @@ class TaskNode:
         worker: the index of the worker that owns it, None for an unstarted strand.
         stack: where a parked task stands, outermost frame first; empty otherwise.
         nurseries: for each open nursery of the task, outermost first: whether it is parallel, and its children.
+        beside: the tasks that run beside the main task, started from outside; empty for all other tasks.
     """
 
     name: str
@@ -58,18 +59,20 @@ class TaskNode:
     worker: int | None
     stack: list[Frame] = field(default_factory=list)
     nurseries: list[tuple[bool, list[TaskNode]]] = field(default_factory=list)
+    beside: list[TaskNode] = field(default_factory=list)
 
     def walk(self) -> Iterator[TaskNode]:
-        """This task and all below it, parents first."""
+        """This task and all below it, parents first; then what runs beside it."""
         todo = [self]
         while todo:
             node = todo.pop()
             yield node
+            todo.extend(reversed(node.beside))
             todo.extend(child for _, children in reversed(node.nurseries) for child in reversed(children))
 
     def __str__(self) -> str:
         lines: list[str] = []
-        todo: list[tuple[TaskNode, str, str]] = [(self, "", "")]
+        todo: list[tuple[TaskNode, str, str]] = [(root, "", "") for root in (*reversed(self.beside), self)]
         while todo:
             node, first, rest = todo.pop()
             lines.append(first + node._line())
@@ -129,7 +132,7 @@ def task_tree(runtime: Runtime, timeout: float = 0.25) -> TaskNode | None:
         timeout: real seconds to wait for the answers of other workers; who is busy for longer is shown as running.
 
     Returns:
-        The main task, with everything below it; None if no run is under way.
+        The main task, with everything below and beside it; None if no run is under way.
 
     Checkpoint: never, but inside a task it holds up the worker until the others have answered.
     """
@@ -175,19 +178,28 @@ def describe(root: Task[Any], now: float) -> tuple[TaskNode, Elsewhere]:
     here = root.strand.worker
     todo = [(root, top)]
     elsewhere: Elsewhere = []
+
+    def members(nursery: Nursery) -> list[TaskNode]:
+        family = []
+        for child in list(nursery.children):
+            if child is root:
+                continue
+            owner = child.strand.worker
+            if owner is here or owner is None:
+                below = _node(child, now)
+                todo.append((child, below))
+            else:
+                below = TaskNode(child.name, child.id, "running", None, None, owner.index)
+                elsewhere.append((below, child))
+            family.append(below)
+        return family
+
+    nursery = root.parent_nursery
+    if nursery is not None and nursery.parent_task is None:  # that of the runtime itself
+        top.beside = members(nursery)
     for task, node in todo:
         for nursery in open_nurseries(task):
-            family = []
-            for child in list(nursery.children):
-                owner = child.strand.worker
-                if owner is here or owner is None:
-                    below = _node(child, now)
-                    todo.append((child, below))
-                else:
-                    below = TaskNode(child.name, child.id, "running", None, None, owner.index)
-                    elsewhere.append((below, child))
-                family.append(below)
-            node.nurseries.append((nursery.parallel, family))
+            node.nurseries.append((nursery.parallel, members(nursery)))
     return top, elsewhere
 
 

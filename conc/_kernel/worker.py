@@ -174,8 +174,8 @@ class Worker:
                         if task._joiners is not None:
                             tell_joiners(task.take_joiners())
                 except BaseException as error:
-                    if not task.is_task:
-                        raise
+                    if not task.is_task or task.suspended:
+                        raise  # of a message; or a second Ctrl-C, which came just behind the step
                     self._finish(task, None, error)
                     del error
                 else:
@@ -302,14 +302,14 @@ class Worker:
         finally:
             self.task = None
         self.inbox.append(task)
-        if self.watched:
-            self.watched.task_spawned(task)
 
     def adopt_main(self, task: Task[Any]) -> None:
         """Let the main task run, on this worker."""
         self.roots[task] = None
         task.begin()
         self.ready.append(task)
+        if self.watched:
+            self.watched.task_spawned(task)
 
     def _finish(self, task: Task[Any], result: Any, error: BaseException | None) -> None:
         """A task has ended: write its outcome, tell its nursery, then its joiners."""
@@ -327,6 +327,7 @@ class Worker:
             self.generators.closed(task, error)
         elif nursery.parallel:
             del self.roots[task]
+            task.strand.root = task.strand.scope._task = None  # or they would hold one another
             # Posted last: once the message is under way, the parent's strand may go on, on its own thread.
             nursery.strand.post(EndOfStrand(task, error))
         else:
@@ -441,6 +442,8 @@ class Worker:
             self.task = None
         task.scope = task.base_scope
         task.leave(None, RunFinished("the runtime was stopped before this task ended"))
+        if self.watched:
+            self.watched.task_exited(task)
 
     def close(self) -> None:
         """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""

@@ -301,10 +301,13 @@ def test_a_job_in_a_thread_is_no_deadlock(clock: Callable[[], Clock], workers: i
     release = threading.Event()
     thread = in_a_thread(0.1, release.set)
 
+    async def job() -> None:
+        await conc.to_thread(release.wait)
+
     async def main() -> None:
         async with conc.open_nursery(parallel=True) as nursery:
-            for _ in range(2):
-                nursery.start_soon(conc.to_thread, release.wait)
+            nursery.start_soon(job)
+            nursery.start_soon(job)
 
     conc.run(main, clock=clock(), workers=workers)
     thread.join()

@@ -356,6 +356,7 @@ def test_ctrl_c_in_a_row_of_runs_is_never_lost_and_never_hangs() -> None:
         ends = []
 
         async def work():
+            ctrl_c_after(chance.random() * 0.003)
             async with conc.open_nursery() as nursery:
                 for _ in range(5):
                     nursery.start_soon(conc.sleep, 60)
@@ -364,7 +365,6 @@ def test_ctrl_c_in_a_row_of_runs_is_never_lost_and_never_hangs() -> None:
                     await conc.sleep(0.0001)
 
         for _ in range(40):
-            ctrl_c_after(0.002 + chance.random() * 0.003)
             before = time.monotonic()
             try:
                 conc.run(work)

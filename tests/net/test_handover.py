@@ -79,11 +79,11 @@ def peer(data: bytes, seed: int) -> tuple[int, Callable[[], bytes]]:
         reader.start()
         rest = data
         while rest:
-            size = rand.choice([1, 10, 200, 3_000])
+            size = rand.choice([1, 10, 100, 400])
             sock.sendall(rest[:size])
             rest = rest[size:]
             if rand.random() < 0.5:
-                time.sleep(rand.choice([0, 0, 0.0001, 0.001]))
+                time.sleep(rand.choice([0, 0, 0.0001, 0.0005]))
         sock.shutdown(socket.SHUT_WR)
         reader.join()
         sock.close()

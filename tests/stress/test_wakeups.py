@@ -59,7 +59,7 @@ def test_no_worker_sleeps_beside_an_unstarted_strand(run: Run, dice: Dice, worke
 
 def test_no_wakeup_between_strands_is_lost(run: Run, dice: Dice) -> None:
     """Players on three workers throw one another balls; most of the time everybody sleeps but who has one."""
-    players, balls, throws = 9, 2, load(100_000)
+    players, balls, throws = 9, 2, load(500_000)
     hands = [Semaphore(0) for _ in range(players)]
     thrown: list[int] = []
 
@@ -88,7 +88,7 @@ def test_no_wakeup_between_strands_is_lost(run: Run, dice: Dice) -> None:
 
 def test_no_wakeup_by_a_thread_is_lost(run: Run, dice: Dice) -> None:
     """Foreign threads set events and call through a portal, each of which somebody waits for, as fast as they are served."""
-    rounds = load(20_000)
+    rounds = load(100_000)
 
     async def strand(waiting: list[Event], served: threading.Semaphore) -> None:
         for event in waiting:
@@ -123,7 +123,7 @@ def test_no_wakeup_by_a_thread_is_lost(run: Run, dice: Dice) -> None:
 
 def test_no_burst_of_strands_is_left_asleep(run: Run, dice: Dice) -> None:
     """Several strands start bursts of strands at random moments, which end soon, so that all fall asleep between."""
-    bursts = load(2_000)
+    bursts = load(15_000)
     ended: list[int] = []
 
     async def spark(count: int) -> None:
@@ -170,7 +170,7 @@ def test_no_message_to_a_strand_is_lost_while_it_is_taken(run: Run, dice: Dice) 
     async def main() -> None:
         assert current_task().strand.worker is current_worker()
         with no_limit():
-            for _ in range(load(5_000)):
+            for _ in range(load(20_000)):
                 async with conc.open_nursery(parallel=True) as nursery:
                     tasks = [nursery.start_soon(child) for _ in range(dice.between(1, 4))]
                     for task in tasks:

