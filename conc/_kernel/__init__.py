@@ -16,6 +16,7 @@
 - `worker`: the loop.
 - `interrupts`: Ctrl-C.
 - `tree`: who waits for what, as a tree.
+- `verdict`: what a run came to.
 - `options`: the arguments of a runtime.
 - `runtime`: beginning and end.
 """

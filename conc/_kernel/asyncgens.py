@@ -37,8 +37,8 @@ def drives_generators(function: Any) -> Any:
 class Generators:
     """The async generators that were first iterated on one worker.
 
-    Invariant: `_alive` holds weak references only, at most 64 + two for each that was alive when it was last pruned. Its
-    keys are the identities of frames, which live as long as a generator is not finished.
+    Invariant: `_alive` holds weak references only, at most 64 + two for each that was alive when it was last pruned.
+    Its keys are the identities of frames, which live as long as a generator is not finished.
     """
 
     def __init__(self, worker: Worker) -> None:

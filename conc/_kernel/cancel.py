@@ -163,10 +163,12 @@ class CancelScope:
                 "one first: with `with` blocks, and without a `yield` inside them in a generator"
             )
             scope = task.scope
+        if worker is None or worker.task is None or worker.task.strand is not task.strand:
+            raise RuntimeError(message) from error  # not ours to repair
         inside = scope
         while inside is not None and inside is not self:
             inside = inside._parent
-        if inside is self and (worker is not None and worker is task.strand.worker):
+        if inside is self:
             inner: CancelScope | None = scope
             while inner is not None and inner is not self:
                 inner._left = True
@@ -282,8 +284,8 @@ class CancelScope:
             raise TypeError(f"shield must be True or False, not {shield!r}")
         task = self._task
         if task is not None and not self._left:
-            worker = slot.worker
-            if worker is None or worker is not task.strand.worker:
+            running = None if slot.worker is None else slot.worker.task
+            if running is None or running.strand is not task.strand:
                 raise RuntimeError("a shield is raised and lowered by the strand that entered the scope")
         self._shield = shield
         self._look_again()
@@ -309,10 +311,11 @@ class CancelScope:
 
     def arm(self) -> None:
         """Put the deadline into the timers, unless that is done or no longer needed. Called by the owner."""
-        if self._left or self._armed is not None or self._cause is not None or self._deadline == math.inf:
+        deadline = self._deadline  # read once: a thread may move it meanwhile
+        if self._left or self._armed is not None or self._cause is not None or deadline == math.inf:
             return
-        self._armed = self._deadline
-        self._task.strand.worker.timers.add(self._deadline, self)  # type: ignore[union-attr]
+        self._armed = deadline
+        self._task.strand.worker.timers.add(deadline, self)  # type: ignore[union-attr]
 
     # ---- looking --------------------------------------------------------------------------------------------------
 

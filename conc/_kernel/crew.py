@@ -150,12 +150,7 @@ class Crew:
 
     def _sleeps(self) -> list[int] | None:
         """Which sleep of its life each worker sleeps; None if one is awake, or has something to do."""
-        sleeps = [worker.sleeps for worker in self.workers]
-        return (
-            sleeps
-            if all(map(_at_rest, self.workers)) and sleeps == [worker.sleeps for worker in self.workers]
-            else None
-        )
+        return [worker.sleeps for worker in self.workers] if all(map(_at_rest, self.workers)) else None
 
     def look_again(self) -> None:
         """The clock was moved: let every worker look whether something is due. From any thread."""

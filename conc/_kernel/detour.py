@@ -53,5 +53,6 @@ class Interruption(Detour):
             if not task.scope.cancelled:  # a shield has come between, or the task belongs to another nursery now
                 return self.step(function, argument)
             error = task.scope.cancellation()
+        task.wait = None  # whatever the task was granted at the await that now raises
         coro: Any = task.coro
         return self.step(coro.throw, error)

@@ -194,6 +194,7 @@ class Nursery:
         if self._closed:  # asked last: who pays the toll lets others run, and the nursery may end meanwhile
             raise RuntimeError("start: this nursery has ended")
         status = TaskStatus(self)
+        error = child = None
         self._starting += 1
         try:
             async with open_nursery() as waiting_room:
@@ -202,19 +203,22 @@ class Nursery:
                 child = waiting_room.start_soon(_with_status(async_fn, status), *args, name=name)
                 status._child = child
         except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1 and not status.is_started:
-                error = group.exceptions[0]
-                try:
-                    raise error
-                finally:
-                    del error, group
-            raise
+            if status.is_started or len(group.exceptions) > 1:
+                raise
+            error = group.exceptions[0]
         finally:
             self._starting -= 1
             self.all_ended()
+        status._child = None  # its frames know the status, and it keeps its error, which knows its frames
+        if error is not None:
+            try:
+                raise error  # here, and not above: the group is no part of its story
+            finally:
+                del error, child, status, waiting_room  # its traceback holds this frame
         if not status.is_started:
             raise RuntimeError(f"{child!r} returned without calling task_status.started()")
-        return status.value
+        value, status.value = status.value, None
+        return value
 
     # ---- ending ---------------------------------------------------------------------------------------------------
 
@@ -321,17 +325,20 @@ class NurseryManager:
             raise raised
         finally:
             raised.__context__ = None if isinstance(raised, BaseExceptionGroup) else raised.__context__
-            del raised, error, nursery, scope
+            del raised, error, traceback, nursery, scope, worker, self  # its traceback holds this frame, the host holds it
 
     async def _abandon(self, nursery: Nursery, error: BaseException | None) -> NoReturn:
         """The block is left out of order: end the children as far as possible, then say so."""
-        nursery.cancel_scope._cancel("nursery", "its block was left out of order")
-        worker = slot.worker
-        if worker is not None and worker.task is nursery.parent_task:
+        scope = nursery.cancel_scope
+        running = None if slot.worker is None else slot.worker.task
+        if running is None or running.strand is not nursery.strand:
+            scope._misnested(error)  # not ours to end
+        scope._cancel("nursery", "its block was left out of order")
+        if running is nursery.parent_task:
             await nursery._close(error)
         nursery._closed = True
         nursery._home = None
-        nursery.cancel_scope._misnested(error)
+        scope._misnested(error)
         raise AssertionError("unreachable")
 
     def __enter__(self) -> NoReturn:
@@ -382,15 +389,18 @@ class TaskStatus:
         if self.is_started:
             raise RuntimeError("task_status.started() was called before")
         child, room, nursery = self._child, self._room, self._nursery
-        if child is None or room is None:
+        if room is None:
             raise RuntimeError("task_status.started() was called before the task was started")
         worker = slot.worker
         if worker is None or worker.task is None or worker.task.strand is not nursery.strand:
-            raise RuntimeError("task_status.started() is called in the strand of the nursery; send the news through a channel")
-        if child not in room.children:
-            raise RuntimeError(f"task_status.started() was called after {child!r} had ended")
+            raise RuntimeError(
+                "task_status.started() is called in the strand of the nursery; send the news through a channel"
+            )
+        if child is None or child not in room.children:
+            raise RuntimeError("task_status.started() was called after its task had ended")
         self.is_started = True
         self.value = value
+        self._child = None
         del room.children[child]
         nursery.children[child] = None
         child.move(nursery)

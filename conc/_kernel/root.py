@@ -53,6 +53,13 @@ class RootNursery(Nursery):
             self._closed = True
             self.worker.running = False
 
+    def forget_main(self) -> None:
+        """The run is over. What it leaves behind refers to itself and stays for a while; the main task and its error,
+        or value, shall not stay with it."""
+        self._closed = True
+        self.main = self.strand.root = self.cancel_scope._task = None
+        self.worker.roots.clear()
+
     def __repr__(self) -> str:
         return "<Nursery of the runtime>"
 

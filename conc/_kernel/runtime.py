@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
-from typing import Any, Literal, NoReturn, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Literal, TypeVar, TypeVarTuple, Unpack
 
 from conc._kernel import options
 from conc._kernel.asyncfn import is_coroutine, refuse_function
@@ -18,6 +18,7 @@ from conc._kernel.root import RootNursery, ShutdownLimit
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
 from conc._kernel.tree import task_tree
+from conc._kernel.verdict import sum_up
 from conc._kernel.worker import Worker
 from conc._os import process, threads
 from conc._os.choose import default_poller
@@ -129,7 +130,13 @@ class Runtime:
             raise
         finally:
             leave()
-        return self._conclude(main, interrupted)
+        error = self._sum_up(main, interrupted)
+        if error is None:
+            return main.join_nowait()
+        try:
+            raise error
+        finally:
+            del error, main, interrupted, worker, root, interrupts, leave  # its traceback holds this frame
 
     def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> Task[T]:
         """Make the main task without running it: for a program that steps the runtime itself (see `step`).
@@ -215,7 +222,12 @@ class Runtime:
                 assert main is not None
                 self._end(worker)
                 if self._deadlock is not None or self._stopped is not None or self._late_errors:
-                    self._conclude(main, None)
+                    error = self._sum_up(main, None)
+                    assert error is not None, "something went wrong, and nothing is raised"
+                    try:
+                        raise error
+                    finally:
+                        del error, main, worker
         finally:
             leave()
         return self._crew is not None
@@ -355,7 +367,7 @@ class Runtime:
             self._crew = None
             self._root = None
             self._threads = []
-            root._closed = True
+            root.forget_main()
             root.strand.refuse()
             worker.close()
             self._late_errors.extend(root._errors)
@@ -364,37 +376,13 @@ class Runtime:
             for close in list(crew.at_end):
                 close()
 
-    def _conclude(self, main: Task[T], interrupted: KeyboardInterrupt | None) -> T:
-        """What `run` returns or raises."""
-        error: BaseException | None = None if main.outcome is None else getattr(main.outcome, "error", None)
-        if main.outcome is None:
-            error = Cancelled("shutdown", "the runtime was stopped")
-        late = self._late_errors
-        if late:
-            first = [] if error is None or isinstance(error, Cancelled) else [error]
-            error = BaseExceptionGroup("errors in what ran beside or after the main task", [*first, *late])
-        bare = _bare(error)
-        if interrupted is not None and not isinstance(bare, KeyboardInterrupt):
-            bare = interrupted
-        if bare is not None:
-            self._annotate(bare)
-            _raise_from(bare, None if bare is error or isinstance(error, Cancelled) else error)
-        if self._deadlock is not None:
-            self._annotate(self._deadlock)
-            _raise_from(self._deadlock, None if isinstance(error, Cancelled) else error)
-        if self._stopped is not None:
-            stopped = RuntimeError(self._stopped)
-            _raise_from(stopped, None if isinstance(error, Cancelled) else error)
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error, main  # the traceback holds this frame
-        return main.join_nowait()
-
-    def _annotate(self, error: BaseException) -> None:
-        if self._stopped is not None:
-            error.add_note(self._stopped)
+    def _sum_up(self, main: Task[Any], interrupted: KeyboardInterrupt | None) -> BaseException | None:
+        """What the run raises. Called once: an error that the runtime kept would be held by its own traceback."""
+        ended = main.outcome
+        error = Cancelled("shutdown", "the runtime was stopped") if ended is None else getattr(ended, "error", None)
+        late, self._late_errors = self._late_errors, []
+        deadlock, self._deadlock = self._deadlock, None
+        return sum_up(error, late, interrupted, deadlock, self._stopped)
 
     def _refuse_fork(self) -> None:
         if process.pid() != self._pid:
@@ -402,24 +390,6 @@ class Runtime:
                 "this Runtime was made in another process and inherited over a fork, without its threads; "
                 "make a new Runtime, or call conc.run, in the child"
             )
-
-
-def _bare(error: BaseException | None) -> BaseException | None:
-    """The KeyboardInterrupt or SystemExit in `error`, which leaves `run` without a group around it."""
-    todo = [error]
-    for one in todo:
-        if isinstance(one, (KeyboardInterrupt, SystemExit)):
-            return one
-        if isinstance(one, BaseExceptionGroup):
-            todo.extend(one.exceptions)
-    return None
-
-
-def _raise_from(error: BaseException, cause: BaseException | None) -> NoReturn:
-    try:
-        raise error from cause
-    finally:
-        del error, cause
 
 
 def run(

@@ -92,7 +92,7 @@ class Task(Generic[T]):
             coro, call = self.coro, self.value
             if coro is None:  # not begun, so there is only the function
                 return function_name(call[0]) if type(call) is tuple else "task"
-            self._name = coro.__qualname__
+            self._name = function_name(coro)
         return self._name
 
     @property
@@ -309,6 +309,7 @@ class Task(Generic[T]):
         self._name = self.name  # the coroutine knew it
         if error is not None:
             error.__traceback__ = _from_coroutine(self.coro, error.__traceback__)
+            _drop_cancellation_tracebacks(error)
         self.coro = None
         self.context = None
         base = self.base_scope
@@ -321,11 +322,9 @@ class Task(Generic[T]):
             self.value = error
             self.wait = RAISED
         elif base.cancelled:
-            error.__traceback__ = None  # it went through frames that know the task: the two would hold each other
             self.value = error
             self.wait = CANCELLED
         elif getattr(self, "_excused", False) or (self.own_scope is not None and self.own_scope.cancelled):
-            error.__traceback__ = None
             self.value = error
             self.wait = CANCELLED
             return None  # the task alone was cancelled, and that is what it came to
@@ -405,3 +404,19 @@ async def _raise(error: BaseException) -> NoReturn:
         raise error
     finally:
         del error  # its traceback holds this frame
+
+
+def _drop_cancellation_tracebacks(error: BaseException) -> None:
+    """Forget where the cancellations among the causes of an error were raised: in frames that know the task, which is
+    about to hold the error, so that all of them would hold each other."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    for one in todo:
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Cancelled):
+            one.__traceback__ = None
+        elif isinstance(one, BaseExceptionGroup):
+            todo.extend(one.exceptions)
+        todo += (one.__context__, one.__cause__)

@@ -210,8 +210,8 @@ def _node(task: Task[Any], now: float) -> TaskNode:
     stack: list[Frame] = []
     if task.ended:
         state = "ended"
-    elif hasattr(wait, "reason"):
-        state, reason = "parked", wait.reason
+    elif hasattr(type(wait), "reason") or hasattr(wait, "reason"):
+        state, reason = "parked", _words(wait)
         since = getattr(task, "since", None)
         if since is not None:
             waited = max(0.0, now - since)
@@ -221,6 +221,13 @@ def _node(task: Task[Any], now: float) -> TaskNode:
     else:
         state = "running" if owner.task is task else "ready"
     return TaskNode(task.name, task.id, state, reason, waited, None if owner is None else owner.index, stack)
+
+
+def _words(wait: Any) -> str:
+    try:
+        return str(wait.reason)
+    except Exception as error:
+        return f"something that cannot say what it is: {error!r}"
 
 
 def open_nurseries(task: Task[Any]) -> list[Nursery]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from conc._os.poller import Events, Poller
 
 STEPS = 61  # of others, at most, before whatever is due is looked at (Tokio's number)
-DUE_STEPS = 40  # of these for the inbox while tasks are ready, so that neither can keep the other out
+READY_STEPS = 21  # of these kept from the inbox while tasks are ready, so that neither can keep the other out
 BUDGET = 400  # operations of a turn that need not wait, about 100 microseconds' worth; then each ends its step
 
 
@@ -123,7 +123,9 @@ class Worker:
         used = 0
         inbox, ready = self.inbox, self.ready
         if inbox:
-            used = self.plain.run(self._run, inbox, min(len(inbox), left, DUE_STEPS if ready else left))
+            due = min(len(inbox), left, self.steps_left - READY_STEPS if ready else left)
+            if due > 0:
+                used = self.plain.run(self._run, inbox, due)
         if ready and used < left:
             used += self.plain.run(self._run, ready, left - used)
         self.steps_left -= used

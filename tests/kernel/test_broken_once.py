@@ -11,17 +11,18 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any
 
 import pytest
 
 import conc
-from conc._kernel import interrupts, runtime
+from conc._kernel import interrupts
 from conc._kernel.current import slot
-from conc._kernel.nursery import TaskStatus
+from conc._kernel.nursery import NurseryManager, TaskStatus
 from conc._kernel.suspend import PARKED
 from conc._kernel.timers import TimerQueue
+from conc._os import threads
 from conc.lowlevel import Instrument, Task, current_runtime, current_task
 from conc.sync import Event
 from conc_testing import settle
@@ -257,9 +258,9 @@ def test_a_run_that_gets_no_threads_leaves_nothing_and_the_runtime_can_run_again
     async def main() -> int:
         return 1
 
-    real = runtime.threads.start_daemon
+    real = threads.start_daemon
     several = conc.Runtime(workers=3)
-    monkeypatch.setattr(runtime.threads, "start_daemon", start_one)
+    monkeypatch.setattr(threads, "start_daemon", start_one)
     with pytest.raises(RuntimeError, match="new thread"):
         several.run(main)
     assert not started[0].is_alive()
@@ -288,8 +289,9 @@ def test_a_run_that_gets_no_descriptors_for_ctrl_c_leaves_nothing(monkeypatch: A
 class _ParksWithCtrlC:
     """Parks, with a Ctrl-C on its way that the step does not see: all of it is C."""
 
-    def __await__(self) -> Iterator[Any]:
-        return map({None: PARKED}.get, map(_thread.interrupt_main, [signal.SIGINT]))
+    def __await__(self) -> Generator[Any, Any, Any]:
+        values: Any = map({None: PARKED}.get, map(_thread.interrupt_main, [signal.SIGINT]))
+        return values  # type: ignore[no-any-return]
 
 
 def test_a_second_ctrl_c_just_behind_a_step_does_not_end_the_task_that_made_it() -> None:
@@ -328,7 +330,7 @@ def test_a_foreign_object_without_a_repr_is_still_only_an_error_of_who_awaits_it
             raise ValueError
 
     class Awaits:
-        def __await__(self) -> Iterator[Any]:
+        def __await__(self) -> Generator[Any, Any, Any]:
             yield Foreign()
 
     async def main() -> None:
@@ -336,6 +338,108 @@ def test_a_foreign_object_without_a_repr_is_still_only_an_error_of_who_awaits_it
             await Awaits()
 
     run(main)
+
+
+def test_a_task_told_of_a_yield_out_of_a_scope_is_cancelled_at_its_next_checkpoint_as_ever() -> None:
+    async def generator() -> Any:
+        with conc.CancelScope():
+            await conc.checkpoint()
+            yield 1
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="yielded inside"):
+            iterated = generator()
+            async for _ in iterated:
+                await conc.lowlevel.cancel_shielded_checkpoint()
+        waits.append(current_task().wait)
+
+    async def outer() -> None:
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(main)
+
+    waits: list[Any] = []
+    with pytest.raises(BaseExceptionGroup):  # it ends inside the scope of the generator
+        conc.run(outer)
+    assert waits == [None]
+
+
+def test_mail_without_end_does_not_keep_the_tasks_from_single_steps() -> None:
+    runtime = conc.Runtime()
+
+    async def main() -> None:
+        strand = current_task().strand
+
+        def again() -> None:
+            strand.post(again)
+
+        again()
+        for _ in range(10):
+            await conc.checkpoint()
+
+    task = runtime.start(main)
+    for _ in range(1000):
+        if not runtime.step():
+            break
+    assert task.outcome is not None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_shield_is_refused_to_other_strands_on_any_number_of_workers(workers: int) -> None:
+    async def other(scope: conc.CancelScope) -> None:
+        with pytest.raises(RuntimeError, match="strand"):
+            scope.shield = True
+
+    async def main() -> None:
+        with conc.CancelScope() as scope:
+            async with conc.open_nursery(parallel=True) as nursery:
+                nursery.start_soon(other, scope)
+
+    conc.run(main, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_block_that_another_strand_tries_to_leave_stays_as_it_is(workers: int) -> None:
+    async def other(scope: conc.CancelScope, manager: NurseryManager) -> None:
+        with pytest.raises(RuntimeError, match="is left in"):
+            scope.__exit__(None, None, None)
+        with pytest.raises(RuntimeError, match="is left in"):
+            await manager.__aexit__(None, None, None)
+
+    async def main() -> int:
+        with conc.CancelScope() as scope:
+            manager = conc.open_nursery()
+            async with manager as nursery:
+                async with conc.open_nursery(parallel=True) as strands:
+                    strands.start_soon(other, scope, manager)
+                await conc.checkpoint()
+                task = nursery.start_soon(conc.sleep, 0)
+        return await task.join() or 1
+
+    assert conc.run(main, workers=workers) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_wait_that_cannot_say_its_reason_does_not_end_the_run_of_who_looks(workers: int) -> None:
+    class Speechless:
+        @property
+        def reason(self) -> str:
+            raise ValueError("no words")
+
+        def withdraw(self, task: Task[Any]) -> bool:
+            return True
+
+    async def child() -> None:
+        with conc.move_on_after(0.1):
+            await conc.lowlevel.park(Speechless())
+
+    async def main() -> str:
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(4):
+                nursery.start_soon(child)
+            await conc.sleep(0.05)
+            return str(conc.lowlevel.task_tree(current_runtime()))
+
+    assert "no words" in conc.run(main, workers=workers)
 
 
 # ---- what it costs ---------------------------------------------------------------------------------------------------
@@ -370,23 +474,22 @@ def test_a_task_that_has_ended_is_freed_without_the_collector(
     async_fn: Callable[[], Awaitable[None]], cancelled: str, parallel: bool
 ) -> None:
     async def main() -> weakref.ref[Any]:
+        tasks = []
         try:
             async with conc.open_nursery(parallel=parallel) as nursery:
-                task = nursery.start_soon(async_fn)
+                tasks.append(task := nursery.start_soon(async_fn))
                 if cancelled or async_fn is _waits:
                     for _ in range(9):
                         await conc.checkpoint()
                     (task if cancelled != "nursery" else nursery.cancel_scope).cancel()
         except* ValueError:
             pass
-        reference = weakref.ref(task)
-        del task, nursery
-        for _ in range(9):
-            await conc.checkpoint()
-        return reference
+        return weakref.ref(tasks[0])
 
     async def look() -> None:
         reference = await main()
+        for _ in range(9):
+            await conc.checkpoint()
         assert reference() is None
 
     gc.collect()

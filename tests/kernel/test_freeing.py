@@ -171,8 +171,11 @@ async def _wait(thing: Thing) -> None:
     await Event().wait()
 
 
+NEVER = Semaphore(0)
+
+
 async def _acquire(thing: Thing) -> None:
-    async with Semaphore(0):
+    async with NEVER:
         raise AssertionError("entered")
 
 
@@ -245,13 +248,15 @@ def test_a_scope_that_caught_a_cancellation_is_freed(wait: Callable[[Thing], Awa
 def test_the_error_of_a_timeout_is_freed() -> None:
     watch = Watch()
 
+    async def limited(thing: Thing) -> None:
+        with conc.fail_after(1):
+            await conc.sleep_forever()
+
     async def main() -> None:
-        for _ in range(2):
-            try:
-                with conc.fail_after(1):
-                    await conc.sleep_forever()
-            except TimeoutError as error:
-                watch.on("error", error)
+        try:
+            await limited(watch.on("argument", Thing()))
+        except TimeoutError:
+            pass
         await settle()
         assert watch.left() == []
 

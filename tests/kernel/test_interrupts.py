@@ -135,6 +135,7 @@ def test_a_second_ctrl_c_is_raised_at_once_while_clean_up_is_stuck_in_a_wait() -
     program.says("ready")
     program.interrupt()
     program.says("stuck")
+    time.sleep(0.2)
     program.interrupt()
 
     code, lines, err = program.end()

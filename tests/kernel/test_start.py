@@ -623,3 +623,21 @@ def test_a_child_whom_a_helper_makes_ready_in_the_step_of_the_cancellation_harms
             nursery.cancel_scope.cancel()
 
     run(main)
+
+
+def test_saying_ready_after_the_end_is_an_error() -> None:
+    statuses: list[conc.TaskStatus] = []
+
+    async def child(*, task_status: conc.TaskStatus) -> None:
+        statuses.append(task_status)
+        await conc.sleep_forever()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            with conc.move_on_after(1):
+                await nursery.start(child)
+            with pytest.raises(RuntimeError, match="ended"):
+                statuses[0].started()
+            assert not nursery.children
+
+    run(main)

@@ -75,6 +75,8 @@ class LastOne(Model):
         if me is self.workers[0] and self.from_thread:
             yield "start a thread"
             self.thread_lives = True
+        if me.asleep:
+            yield from self.sleep(me)
         while True:
             yield "take what is there"
             if me.inbox:
@@ -104,10 +106,13 @@ class LastOne(Model):
                 require(not self.declared, "the deadlock is declared twice")
                 self.declared = True
                 return
-            yield Wait("sleep", lambda: me.bell or (me.relook and not self.thread_lives))
-            me.bell = False
-            yield "take its flag down"
-            me.asleep = 0
+            yield from self.sleep(me)
+
+    def sleep(self, me: Worker) -> Steps[None]:
+        yield Wait("sleep", lambda: me.bell or (me.relook and not self.thread_lives))
+        me.bell = False
+        yield "take its flag down"
+        me.asleep = 0
 
     def pass_on(self, packet: Packet) -> Steps[None]:
         if len(packet) == 1:
@@ -208,6 +213,8 @@ PLANS = {
 def last_one(workers: int, hops: str, thread: str = "", broken: Broken | None = None) -> LastOne:
     crew = {name: Worker(name) for name in "ABC"[:workers]}
     way = tuple(crew[name] for name in hops)
+    if workers == 3:
+        crew["C"].asleep = crew["C"].sleeps = 1
     if way:
         way[0].inbox.append(way)
     return LastOne("last one", tuple(crew.values()), tuple(crew[name] for name in thread), broken, bool(hops) + bool(thread))

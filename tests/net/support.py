@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import pytest
 
 import conc
+from conc._os.select_poller import SelectPoller
+from conc.lowlevel import Poller
 from conc.net import TcpStream, connect_tcp, listen_tcp
 from tests.net.fake_network import FakeNetwork
 
@@ -20,7 +22,12 @@ SECONDS_AT_MOST = 20.0
 
 
 def run(
-    main: Callable[..., Awaitable[T]], *args: Any, network: Any = None, workers: int = 1, seconds: float = SECONDS_AT_MOST
+    main: Callable[..., Awaitable[T]],
+    *args: Any,
+    network: Any = None,
+    poller: Callable[[], Poller] | None = None,
+    workers: int = 1,
+    seconds: float = SECONDS_AT_MOST,
 ) -> T:
     """``conc.run`` for a test: it takes `seconds` at most."""
 
@@ -28,22 +35,22 @@ def run(
         with conc.fail_after(seconds):
             return await main(*args)
 
-    return conc.run(limited, network=network, workers=workers)
+    return conc.run(limited, network=network, poller=poller, workers=workers)
 
 
-def on_both_networks(test: Callable[[], Awaitable[None]]) -> Callable[[str], None]:
-    """A test that holds on real loopback sockets and on those in memory, which must all be closed at its end."""
+def on_every_network(test: Callable[[], Awaitable[None]]) -> Callable[[str], None]:
+    """A test that holds on loopback, with the poller of the system and with a level-triggered one, and in memory; where
+    all sockets must be closed at its end."""
 
-    @pytest.mark.parametrize("kind", ["real", "fake"])
-    def both(kind: str) -> None:
-        network = FakeNetwork() if kind == "fake" else None
-        run(test, network=network)
+    @pytest.mark.parametrize("kind", ["loopback", "level-triggered", "in memory"])
+    def everywhere(kind: str) -> None:
+        network = FakeNetwork() if kind == "in memory" else None
+        run(test, network=network, poller=SelectPoller if kind == "level-triggered" else None)
         assert network is None or network.left_open() == []
 
-    both.__name__ = both.__qualname__ = test.__name__
-    both.__module__ = test.__module__
-    both.__doc__ = test.__doc__
-    return both
+    everywhere.__name__ = everywhere.__qualname__ = test.__name__
+    everywhere.__module__ = test.__module__
+    return everywhere
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc.net.connecting import interleave
 from conc_testing import VirtualClock
 from tests.net.fake_network import FakeNetwork
-from tests.net.support import connected, on_both_networks, run
+from tests.net.support import connected, on_every_network, run
 
 V6, V4 = ["fd00::1", "fd00::2"], ["10.0.0.1", "10.0.0.2"]
 
@@ -123,9 +123,9 @@ def test_a_race_that_is_won_and_cancelled_in_one_moment_leaves_no_connection() -
                         for _ in range(steps):
                             await conc.checkpoint()
                         scope.cancel()
-                if task.outcome is not None and not scope.cancelled_caught:
-                    await task.join_nowait().aclose()
-                elif isinstance(task.outcome and getattr(task.outcome, "value", None), TcpStream):
+                if (task.outcome is not None and not scope.cancelled_caught) or isinstance(
+                    task.outcome and getattr(task.outcome, "value", None), TcpStream
+                ):
                     await task.join_nowait().aclose()
 
     on_virtual_time(network, main)
@@ -160,7 +160,7 @@ def test_interleaving_keeps_the_order_within_each_family_and_drops_what_comes_tw
     assert [info[4][0] for info in interleave([*infos, infos[0]])] == [0, 3, 1, 4, 2, 5]
 
 
-@on_both_networks
+@on_every_network
 async def test_a_port_where_nobody_listens_refuses_and_the_error_names_it() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener:
         port = listener.port
@@ -169,7 +169,7 @@ async def test_a_port_where_nobody_listens_refuses_and_the_error_names_it() -> N
         await connect_tcp("127.0.0.1", port)
 
 
-@on_both_networks
+@on_every_network
 async def test_connecting_is_a_cancel_point_that_connects_nobody() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener:
         with conc.CancelScope() as scope:
@@ -182,7 +182,7 @@ async def test_connecting_is_a_cancel_point_that_connects_nobody() -> None:
         assert scope.cancelled_caught
 
 
-@on_both_networks
+@on_every_network
 async def test_a_connection_is_there_before_it_is_accepted() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener:
         async with await connect_tcp("127.0.0.1", listener.port) as client:

@@ -15,7 +15,7 @@ from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc.net.network import SystemNetwork
 from conc_testing import VirtualClock
 from tests.net.fake_network import FakeNetwork, FakeSocket
-from tests.net.support import on_both_networks, run
+from tests.net.support import on_every_network, run
 
 
 class Localhost(SystemNetwork):
@@ -23,7 +23,10 @@ class Localhost(SystemNetwork):
 
     async def resolve(self, host: str | None, port: int, **options: Any) -> Any:
         if host == "both":
-            return [*await super().resolve("127.0.0.1", port, **options), *await super().resolve("::1", port, **options)]
+            return [
+                *await super().resolve("127.0.0.1", port, **options),
+                *await super().resolve("::1", port, **options),
+            ]
         return await super().resolve(host, port, **options)
 
 
@@ -151,7 +154,7 @@ def test_a_free_port_that_is_taken_at_the_second_address_is_given_up_for_another
     assert network.left_open() == []
 
 
-@on_both_networks
+@on_every_network
 async def test_a_port_that_is_taken_is_named() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener:
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{listener.port}: Address") as caught:
@@ -183,7 +186,7 @@ def test_a_bad_argument_is_named(change: dict[str, Any], kind: type[Exception], 
     run(main)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_cancelled_accept_loses_no_connection() -> None:
     async with await listen_tcp("127.0.0.1", 0, backlog=200) as listener:
         accepted: list[TcpStream] = []
@@ -208,7 +211,7 @@ async def test_a_cancelled_accept_loses_no_connection() -> None:
             await stream.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_a_full_queue_keeps_clients_waiting_and_loses_none() -> None:
     async with await listen_tcp("127.0.0.1", 0, backlog=1) as listener:
 
@@ -228,7 +231,7 @@ async def test_a_full_queue_keeps_clients_waiting_and_loses_none() -> None:
         assert numbers == {b"0", b"1", b"2", b"3"}
 
 
-@on_both_networks
+@on_every_network
 async def test_a_listener_that_is_closed_accepts_nobody() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
 
@@ -248,7 +251,7 @@ async def test_a_listener_that_is_closed_accepts_nobody() -> None:
         await connect_tcp("127.0.0.1", listener.port)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_second_task_that_accepts_is_refused() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener, conc.open_nursery() as nursery:
         nursery.start_soon(listener.accept)
@@ -259,7 +262,7 @@ async def test_a_second_task_that_accepts_is_refused() -> None:
         nursery.cancel_scope.cancel()
 
 
-@on_both_networks
+@on_every_network
 async def test_closing_a_listener_is_done_before_it_is_cancelled() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     with conc.CancelScope() as scope:
@@ -271,7 +274,7 @@ async def test_closing_a_listener_is_done_before_it_is_cancelled() -> None:
         await connect_tcp("127.0.0.1", listener.port)
 
 
-@on_both_networks
+@on_every_network
 async def test_connections_that_nobody_accepted_are_reset_by_closing() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     async with await connect_tcp("127.0.0.1", listener.port) as client:

@@ -11,7 +11,7 @@ import conc
 from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.net import TcpListener, TcpStream, connect_tcp, listen_tcp
 from conc.sync import Event
-from tests.net.support import connected, on_both_networks, read_all, reset, run
+from tests.net.support import connected, on_every_network, read_all, reset, run
 
 
 async def echo(stream: TcpStream) -> None:
@@ -27,7 +27,7 @@ async def ask(listener: TcpListener, question: bytes) -> bytes:
         return await read_all(stream)
 
 
-@on_both_networks
+@on_every_network
 async def test_each_connection_is_handled_by_a_child_that_is_named_after_the_handler() -> None:
     names = []
 
@@ -45,7 +45,7 @@ async def test_each_connection_is_handled_by_a_child_that_is_named_after_the_han
     assert [name.split(".")[-1] for name in names] == ["handle"] * 20
 
 
-@on_both_networks
+@on_every_network
 async def test_a_stream_is_closed_when_its_handler_ends() -> None:
     streams: list[TcpStream] = []
 
@@ -62,7 +62,7 @@ async def test_a_stream_is_closed_when_its_handler_ends() -> None:
         await listener.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_after_closing_serve_waits_for_its_handlers_and_returns() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     async with conc.open_nursery() as nursery:
@@ -80,7 +80,7 @@ async def test_after_closing_serve_waits_for_its_handlers_and_returns() -> None:
         await serving.join()
 
 
-@on_both_networks
+@on_every_network
 async def test_cancelling_serve_ends_the_handlers_and_closes_their_streams_but_not_the_listener() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     ended = []
@@ -105,7 +105,7 @@ async def test_cancelling_serve_ends_the_handlers_and_closes_their_streams_but_n
         await listener.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_an_error_of_a_handler_ends_serve_and_the_other_handlers() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     streams: list[TcpStream] = []
@@ -149,7 +149,7 @@ class Connecting:
         self._stream._close()
 
 
-@on_both_networks
+@on_every_network
 async def test_on_error_gets_the_error_and_the_stream_and_serve_goes_on() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     reported: list[tuple[type[Exception], bool]] = []
@@ -176,7 +176,7 @@ async def test_on_error_gets_the_error_and_the_stream_and_serve_goes_on() -> Non
     assert reported == [(LookupError, False), (BrokenResource, False)]
 
 
-@on_both_networks
+@on_every_network
 async def test_an_error_of_on_error_ends_serve_and_tells_both() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
 
@@ -198,7 +198,7 @@ async def test_an_error_of_on_error_ends_serve_and_tells_both() -> None:
     await listener.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_an_async_on_error_is_a_mistake_that_is_named() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
 
@@ -217,7 +217,7 @@ async def test_an_async_on_error_is_a_mistake_that_is_named() -> None:
     await listener.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_no_more_than_limit_connections_are_handled_at_a_time() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     now = most = 0
@@ -240,7 +240,7 @@ async def test_no_more_than_limit_connections_are_handled_at_a_time() -> None:
     assert [answer.join_nowait() for answer in answers] == [b"%d" % number for number in range(10)]
 
 
-@on_both_networks
+@on_every_network
 async def test_closing_ends_a_serve_that_waits_for_a_free_place() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     started, finish = Event(), Event()
@@ -260,7 +260,7 @@ async def test_closing_ends_a_serve_that_waits_for_a_free_place() -> None:
             await serving.join()
 
 
-@on_both_networks
+@on_every_network
 async def test_serving_with_a_closed_listener_is_refused() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     await listener.aclose()
@@ -269,7 +269,7 @@ async def test_serving_with_a_closed_listener_is_refused() -> None:
         await listener.serve(echo)
 
 
-@on_both_networks
+@on_every_network
 async def test_two_serves_of_one_listener_are_a_mistake_that_is_named() -> None:
     async with await listen_tcp("127.0.0.1", 0) as listener:
         with pytest.raises(ExceptionGroup) as caught:
@@ -280,7 +280,7 @@ async def test_two_serves_of_one_listener_are_a_mistake_that_is_named() -> None:
         assert caught.group_contains(BusyResource)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_handler_may_hand_its_stream_on_but_not_keep_it() -> None:
     listener = await listen_tcp("127.0.0.1", 0)
 

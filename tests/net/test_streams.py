@@ -14,12 +14,12 @@ from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.io import AsyncRead, BufReader, Stream
 from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc.sync import Event
-from tests.net.support import connected, fill, on_both_networks, read_all, reset
+from tests.net.support import connected, fill, on_every_network, read_all, reset
 
 LARGE = bytes(range(256)) * 4 * 1024  # 1 MiB: more than any buffer on the way
 
 
-@on_both_networks
+@on_every_network
 async def test_bytes_arrive_as_they_were_written() -> None:
     async with connected() as (client, server):
         await client.write_all(b"one, ")
@@ -29,7 +29,7 @@ async def test_bytes_arrive_as_they_were_written() -> None:
         assert await reader.read_exact(8) == b"one, two"
 
 
-@on_both_networks
+@on_every_network
 async def test_a_large_message_arrives_whole_while_another_goes_the_other_way() -> None:
     async with connected() as (client, server):
 
@@ -46,7 +46,7 @@ async def test_a_large_message_arrives_whole_while_another_goes_the_other_way() 
         assert client.bytes_written == server.bytes_written == len(LARGE)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_read_takes_no_more_than_it_asked_for() -> None:
     async with connected() as (client, server):
         await client.write_all(b"abcdef")
@@ -56,7 +56,7 @@ async def test_a_read_takes_no_more_than_it_asked_for() -> None:
         assert await server.read(100) == b"def"
 
 
-@on_both_networks
+@on_every_network
 async def test_a_read_of_more_than_64_kib_is_no_error() -> None:
     async with connected() as (client, server):
         await client.write_all(b"x")
@@ -64,7 +64,7 @@ async def test_a_read_of_more_than_64_kib_is_no_error() -> None:
         assert await server.read(1 << 40) == b"x"
 
 
-@on_both_networks
+@on_every_network
 async def test_the_end_follows_the_last_bytes_and_stays() -> None:
     async with connected() as (client, server):
         await client.write_all(b"last")
@@ -75,7 +75,7 @@ async def test_the_end_follows_the_last_bytes_and_stays() -> None:
         assert await server.read(100) == b""
 
 
-@on_both_networks
+@on_every_network
 async def test_an_end_that_came_together_with_the_bytes_is_seen_after_them() -> None:
     async with connected() as (client, server):
         with conc.move_on_after(0.01):
@@ -88,7 +88,7 @@ async def test_an_end_that_came_together_with_the_bytes_is_seen_after_them() -> 
         assert await server.read(100) == b""
 
 
-@on_both_networks
+@on_every_network
 async def test_each_side_can_close_its_own_direction_and_go_on_reading() -> None:
     async with connected() as (client, server):
         await client.write_all(b"request")
@@ -100,7 +100,7 @@ async def test_each_side_can_close_its_own_direction_and_go_on_reading() -> None
         assert await read_all(client) == b"answer"
 
 
-@on_both_networks
+@on_every_network
 async def test_a_closed_direction_stays_closed() -> None:
     async with connected() as (client, _):
         await client.close_write()
@@ -112,7 +112,7 @@ async def test_a_closed_direction_stays_closed() -> None:
             await client.write_all(b"more", b"and more")
 
 
-@on_both_networks
+@on_every_network
 async def test_a_reset_is_told_to_who_waits_and_to_who_comes_later() -> None:
     async with connected() as (client, server):
         errors: list[BrokenResource] = []
@@ -136,7 +136,7 @@ async def test_a_reset_is_told_to_who_waits_and_to_who_comes_later() -> None:
             await client.close_write()
 
 
-@on_both_networks
+@on_every_network
 async def test_writing_to_somebody_who_has_gone_fails_in_the_end() -> None:
     async with connected() as (client, server):
         await server.aclose()
@@ -149,7 +149,7 @@ async def test_writing_to_somebody_who_has_gone_fails_in_the_end() -> None:
         assert isinstance(caught.value.__cause__, OSError)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_writer_that_waits_for_room_hears_of_a_reset() -> None:
     async with connected() as (client, server):
         await fill(client)
@@ -164,7 +164,7 @@ async def test_a_writer_that_waits_for_room_hears_of_a_reset() -> None:
             reset(server)
 
 
-@on_both_networks
+@on_every_network
 async def test_nothing_can_be_done_with_a_stream_after_closing_it() -> None:
     async with connected() as (client, _):
         await client.aclose()
@@ -177,7 +177,7 @@ async def test_nothing_can_be_done_with_a_stream_after_closing_it() -> None:
         await client.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_closing_wakes_who_reads_and_who_writes() -> None:
     async with connected() as (client, _):
         await fill(client)
@@ -197,7 +197,7 @@ async def test_closing_wakes_who_reads_and_who_writes() -> None:
         assert sorted(heard) == ["reader", "writer"]
 
 
-@on_both_networks
+@on_every_network
 async def test_who_was_woken_a_moment_before_the_closing_hears_of_it_too() -> None:
     async with connected() as (client, server):
 
@@ -214,7 +214,7 @@ async def test_who_was_woken_a_moment_before_the_closing_hears_of_it_too() -> No
             await client.aclose()
 
 
-@on_both_networks
+@on_every_network
 async def test_a_second_reader_and_a_second_writer_are_refused_and_disturb_nobody() -> None:
     async with connected() as (client, server):
         await fill(client)
@@ -242,7 +242,7 @@ async def test_a_second_reader_and_a_second_writer_are_refused_and_disturb_nobod
         assert await reading.join() == b"a"
 
 
-@on_both_networks
+@on_every_network
 async def test_a_cancelled_read_takes_no_byte() -> None:
     async with connected() as (client, server):
         numbers = [b"%03d" % number for number in range(100)]
@@ -265,7 +265,7 @@ async def test_a_cancelled_read_takes_no_byte() -> None:
         assert cancelled
 
 
-@on_both_networks
+@on_every_network
 async def test_a_read_that_was_granted_bytes_is_not_cancelled_any_more() -> None:
     async with connected() as (client, server):
         got: list[bytes] = []
@@ -285,7 +285,7 @@ async def test_a_read_that_was_granted_bytes_is_not_cancelled_any_more() -> None
         assert got == [b"mine"]
 
 
-@on_both_networks
+@on_every_network
 async def test_a_write_to_who_never_reads_can_be_cancelled_and_continued() -> None:
     async with connected() as (client, server):
         data = LARGE * 8
@@ -304,7 +304,7 @@ async def test_a_write_to_who_never_reads_can_be_cancelled_and_continued() -> No
         assert await reading.join() == data
 
 
-@on_both_networks
+@on_every_network
 async def test_a_cancelled_write_of_many_buffers_can_be_continued_too() -> None:
     async with connected() as (client, server):
         parts = [bytes([number]) * 40_000 for number in range(200)]
@@ -321,7 +321,7 @@ async def test_a_cancelled_write_of_many_buffers_can_be_continued_too() -> None:
         assert await reading.join() == data
 
 
-@on_both_networks
+@on_every_network
 async def test_a_cancellation_that_is_pending_is_raised_before_anything_is_written() -> None:
     async with connected() as (client, server):
         for operation in (lambda: client.write_all(b"x"), lambda: client.write_all(b"x", b"y"), client.close_write):
@@ -335,7 +335,7 @@ async def test_a_cancellation_that_is_pending_is_raised_before_anything_is_writt
         assert await server.read(100) == b"still open"
 
 
-@on_both_networks
+@on_every_network
 async def test_any_number_of_buffers_of_any_kind_goes_out_in_order() -> None:
     async with connected() as (client, server):
         numbers = array.array("I", [1, 2, 3])
@@ -353,7 +353,7 @@ async def test_any_number_of_buffers_of_any_kind_goes_out_in_order() -> None:
         assert client.bytes_written == len(expected)
 
 
-@on_both_networks
+@on_every_network
 async def test_what_is_not_bytes_is_refused_with_its_name() -> None:
     async with connected() as (client, _):
         with pytest.raises(TypeError, match="must be contiguous bytes, not 'text'"):
@@ -365,7 +365,7 @@ async def test_what_is_not_bytes_is_refused_with_its_name() -> None:
         assert client.bytes_written == 0
 
 
-@on_both_networks
+@on_every_network
 async def test_closing_is_done_before_it_is_cancelled() -> None:
     async with connected() as (client, server):
         with conc.CancelScope() as scope:
@@ -376,7 +376,7 @@ async def test_closing_is_done_before_it_is_cancelled() -> None:
         assert await server.read(1) == b""
 
 
-@on_both_networks
+@on_every_network
 async def test_the_end_of_a_block_closes_and_lets_an_error_pass_that_is_worth_more_than_a_cancellation() -> None:
     async with connected() as (client, server):
         with pytest.raises(LookupError), conc.CancelScope() as scope:
@@ -387,7 +387,7 @@ async def test_the_end_of_a_block_closes_and_lets_an_error_pass_that_is_worth_mo
         assert await server.read(1) == b""
 
 
-@on_both_networks
+@on_every_network
 async def test_the_two_ends_agree_on_their_addresses() -> None:
     async with connected() as (client, server):
         assert client.peer_address == server.local_address
@@ -399,14 +399,14 @@ async def test_the_two_ends_agree_on_their_addresses() -> None:
         assert repr(client).endswith(", closed>")
 
 
-@on_both_networks
+@on_every_network
 async def test_small_writes_are_sent_at_once() -> None:
     async with connected() as (client, server):
         for stream in (client, server):
             assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-@on_both_networks
+@on_every_network
 async def test_a_stream_is_registered_when_it_first_waits_and_never_again_after_closing() -> None:
     descriptors = current_worker().descriptors
     async with await listen_tcp("127.0.0.1", 0) as listener:
@@ -429,7 +429,7 @@ async def test_a_stream_is_registered_when_it_first_waits_and_never_again_after_
     assert not descriptors
 
 
-@on_both_networks
+@on_every_network
 async def test_a_stream_may_be_closed_while_its_events_are_under_way() -> None:
     async with connected() as (client, server):
         closed = Event()
@@ -448,7 +448,7 @@ async def test_a_stream_may_be_closed_while_its_events_are_under_way() -> None:
             await closed.wait()
 
 
-@on_both_networks
+@on_every_network
 async def test_a_task_that_always_finds_bytes_lets_others_run() -> None:
     async with connected() as (client, server):
         turns = 0

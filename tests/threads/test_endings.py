@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import conc
+import conc._kernel.runtime as runtime_module
 from conc.errors import RunFinished
-from conc.lowlevel import current_runtime
+from conc.lowlevel import cancel_shielded_checkpoint, current_runtime, current_task
 from conc.threads import Portal
 from conc.threads.portal import runtime_portal
-from tests.threads.support import PATIENCE, Stranger, hasty_switching
+from tests.threads.support import PATIENCE, Gate, Stranger, hasty_switching
 
 ROUNDS = 3200 if os.environ.get("CONC_SOAK") else 320  # for each way to end: 1,000 in all
 
@@ -166,6 +167,75 @@ def test_each_call_has_an_answer_when_the_run_is_stopped(workers: int) -> None:
         assert len(callers) == 9
         callers.clear()
         portals.clear()
+
+
+def test_each_task_has_an_answer_when_the_run_is_stopped_before_its_first_step() -> None:
+    async def spin() -> None:
+        while True:
+            await cancel_shielded_checkpoint()
+
+    async def main() -> None:
+        portal = runtime_portal(current_runtime())
+        for _ in range(300):
+            portal.start_soon(spin)
+        callers.append(Stranger(start_until_refused, portal))
+        await conc.sleep(0.005)
+
+    def start_until_refused(portal: Portal) -> list[concurrent.futures.Future[int]]:
+        futures = []
+        try:
+            while True:
+                futures.append(portal.start_soon(double, 1))
+                time.sleep(0.0001)
+        except RunFinished:
+            return futures
+
+    callers: list[Stranger] = []
+    with pytest.raises(RuntimeError, match="shutdown_timeout"):
+        conc.run(main, shutdown_timeout=0.01)
+    futures = callers[0].result()
+    assert futures
+    assert not concurrent.futures.wait(futures, PATIENCE).not_done
+
+
+def test_calls_on_a_worker_that_does_not_come_back_have_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "CLOSING_SECONDS", 0.02)
+    gate = Gate()
+    portals: list[Portal] = []
+
+    async def block_the_worker() -> None:
+        gate()
+
+    async def strand() -> None:
+        time.sleep(0.03)  # so that other workers take the others
+        async with conc.open_portal() as portal:
+            portals.append(portal)
+            await conc.sleep_forever()
+
+    async def strands() -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(3):
+                nursery.start_soon(strand)
+
+    async def main() -> None:
+        runtime_portal(current_runtime()).start_soon(strands)
+        while len(portals) < 3:
+            await conc.sleep(0.001)
+        main_thread = current_task().strand.worker
+        away = next(portal for portal in portals if portal._nursery.strand.worker is not main_thread)
+        callers.append(Stranger(away.run, block_the_worker))
+        await gate.arrives()
+        callers.append(Stranger(away.run, double, 1))
+        await conc.sleep(0.005)
+
+    callers: list[Stranger] = []
+    with pytest.raises(RuntimeError, match="still in a step"):
+        conc.run(main, workers=3, shutdown_timeout=0.02)
+    with pytest.raises(RunFinished):
+        callers[0].result()
+    gate.open()
+    with pytest.raises(RunFinished):
+        callers[1].result()
 
 
 def test_calls_soon_posted_before_the_end_are_made_and_later_ones_are_refused() -> None:

@@ -206,6 +206,49 @@ def test_the_scopes_of_the_task_hold_for_calls(abandon: bool) -> None:
     assert seen == ["cancelled (deadline)"]
 
 
+def test_a_task_that_may_abandon_its_thread_leaves_as_soon_as_a_call_is_cancelled() -> None:
+    gate = Gate()
+
+    def call() -> None:
+        colour.set("blue")
+        with pytest.raises(conc.Cancelled):
+            from_thread.run(conc.sleep, 10)
+        gate()
+
+    async def main() -> None:
+        with conc.move_on_after(0.005) as scope:
+            await conc.to_thread(call, abandon_on_cancel=True)
+        assert scope.cancelled_caught
+        assert colour.get() == "none"
+        await gate.arrives()
+        gate.open()
+
+    conc.run(main)
+
+
+def test_a_task_that_has_served_a_call_can_still_abandon_its_thread() -> None:
+    gate = Gate()
+
+    def call() -> None:
+        from_thread.run(double, 1)
+        gate()
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(abandoning)
+            await gate.arrives()
+            assert "to_thread(test_a_task" in repr(task)
+            task.cancel()
+            with pytest.raises(conc.TaskCancelled):
+                await task.join()
+        gate.open()
+
+    async def abandoning() -> None:
+        await conc.to_thread(call, abandon_on_cancel=True)
+
+    conc.run(main)
+
+
 def test_a_call_after_the_cancellation_is_cancelled_at_its_first_cancel_point() -> None:
     history: list[str] = []
 

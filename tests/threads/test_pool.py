@@ -70,8 +70,8 @@ def names_of(works: list[Work]) -> set[str]:
     return {work.thread.name for work in works if work.thread is not None}
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.0005)
@@ -320,6 +320,60 @@ def test_closing_waits_for_a_thread_that_is_still_on_its_way(idents: set[int]) -
         assert not any(work.thread is not None and work.thread.is_alive() for work in works)
 
 
+class SlowSet(set[int]):
+    """Idents, at whose entrance and exit threads may be held up for a moment."""
+
+    def __init__(self, entries_s: list[float], exits_s: list[float]) -> None:
+        super().__init__()
+        self._entries_s = entries_s
+        self._exits_s = exits_s
+
+    def add(self, ident: int) -> None:
+        time.sleep(self._entries_s.pop(0) if self._entries_s else 0)
+        super().add(ident)
+
+    def discard(self, ident: object) -> None:
+        time.sleep(self._exits_s.pop(0) if self._exits_s else 0)
+        super().discard(ident)
+
+
+def test_closing_waits_for_a_thread_that_arrives_when_all_is_done() -> None:
+    idents = SlowSet([0, 0.05], [])
+    pool = Pool(2, idents)
+    gate = Gate()
+    works = [run_in(pool, gate), run_in(pool)]  # the second thread comes too late for its job
+    gate.open()
+    for work in works:
+        work.wait()
+    assert pool._coming is not None
+    before = threading.active_count()
+
+    pool.close()
+
+    assert not idents
+    assert threading.active_count() == before - 2
+
+
+def test_closing_waits_for_threads_that_have_given_up_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.005)
+    idents = SlowSet([], [0.1, 0.05])
+    pool = Pool(4, idents)
+    before = threading.active_count()
+    gate = Gate()
+    works = [run_in(pool, gate) for _ in range(4)]
+    gate.arrive(4)
+    gate.open()
+    for work in works:
+        work.wait()
+    wait_until(lambda: pool._count == 0)
+    assert idents
+
+    pool.close()
+
+    assert not idents
+    assert threading.active_count() == before
+
+
 def test_a_pool_closed_while_a_thread_is_refused_does_not_wait_for_it(
     idents: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +409,7 @@ def test_an_idle_thread_keeps_no_job_alive(pool: Pool) -> None:
     gone = weakref.ref(work)
     del work
 
-    wait_until(lambda: gc.collect() >= 0 and gone() is None)
+    wait_until(lambda: gc.collect() >= 0 and gone() is None, patience=2)
 
 
 @pytest.mark.parametrize("limit", [1, 3])

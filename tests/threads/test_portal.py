@@ -17,7 +17,7 @@ import pytest
 
 import conc
 from conc.errors import RunFinished
-from conc.lowlevel import current_task
+from conc.lowlevel import Instrument, current_task
 from conc.sync import Event
 from conc.threads import Portal
 from conc_testing import VirtualClock
@@ -343,6 +343,24 @@ def test_a_future_cancelled_before_the_task_began_keeps_it_from_beginning() -> N
     assert began == []
 
 
+def test_a_future_cancelled_as_the_task_is_made_cancels_it() -> None:
+    class Canceller(Instrument):
+        def task_spawned(self, task: conc.Task[object]) -> None:
+            if futures:
+                futures.pop().cancel()
+
+    async def main() -> None:
+        async with conc.open_portal() as portal:
+            future = portal.start_soon(conc.sleep, PATIENCE)
+            futures.append(future)
+        assert future.cancelled()
+
+    futures: list[concurrent.futures.Future[None]] = []
+    began = time.monotonic()
+    conc.run(main, instruments=[Canceller()])
+    assert time.monotonic() - began < PATIENCE
+
+
 def test_a_future_of_a_task_that_was_cancelled_otherwise_says_so() -> None:
     async def main() -> None:
         futures = []
@@ -495,6 +513,36 @@ def test_calls_that_arrive_while_the_block_waits_for_others_are_refused() -> Non
 
     portals: list[Portal] = []
     conc.run(main)
+
+
+@pytest.mark.parametrize("has_children", [False, True])
+def test_calls_of_threads_that_looked_just_before_the_portal_closed_are_refused(has_children: bool) -> None:
+    made: list[int] = []
+
+    async def main() -> None:
+        event = Event()
+        async with conc.open_nursery() as nursery:
+
+            async def hold_portal() -> None:
+                async with conc.open_portal() as portal:
+                    portals.append(portal)
+                    if has_children:
+                        portal.start_soon(event.wait)
+
+            nursery.start_soon(hold_portal)
+            await conc.sleep(0.002)
+            [portal] = portals
+            portal._closing = False  # what such a thread has seen
+            portal.call_soon(made.append, 1)
+            future = portal.start_soon(double, 1)
+            with pytest.raises(RunFinished):
+                await Stranger(portal.run_sync, made.append, 2).has_ended()
+            assert isinstance(await conc.to_thread(future.exception, PATIENCE), RunFinished)
+            event.set()
+
+    portals: list[Portal] = []
+    conc.run(main)
+    assert made == []
 
 
 def test_leaving_the_block_with_an_error_cancels_the_calls() -> None:

@@ -20,7 +20,7 @@ import conc.threads.pool as pool_module
 from conc.lowlevel import current_runtime, current_task, task_tree
 from conc.sync import Event
 from conc_testing import VirtualClock
-from tests.threads.support import Gate
+from tests.threads.support import Gate, hasty_switching
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 
@@ -180,18 +180,20 @@ class Something:
 
 def test_nothing_keeps_arguments_and_value_alive_afterwards() -> None:
     async def main() -> None:
-        argument = Something()
-        argument_gone = weakref.ref(argument)
-        value = await conc.to_thread(lambda given: [given], argument)
-        value_gone = weakref.ref(value[0])
-        del argument, value
-        await conc.to_thread(int)  # by the same thread, which has let go of the last job before
-        assert argument_gone() is None
-        assert value_gone() is None
+        for _ in range(100):
+            argument = Something()
+            argument_gone = weakref.ref(argument)
+            value = await conc.to_thread(lambda given: Something(), argument)
+            value_gone = weakref.ref(value)
+            del argument, value
+            assert argument_gone() is None
+            await conc.to_thread(int)  # by the same thread, which has let go of the last job before
+            assert value_gone() is None
 
     gc.disable()
     try:
-        conc.run(main)
+        with hasty_switching():
+            conc.run(main)
     finally:
         gc.enable()
 
