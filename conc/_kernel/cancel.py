@@ -40,6 +40,7 @@ class CancelScope:
         ValueError: the deadline is not a number.
         TypeError: the deadline is not a float, or shield not a bool.
 
+    Invariant: `_task` is the task that is in the scope, None before it is entered and after it is left.
     Invariant: an entered scope is on the chain of `_parent`s from its task's innermost scope.
     Invariant: `cancelled` == has a cause, or not shielded and the parent is `cancelled`; after the owner has looked.
     Invariant: `_armed` is None, or the deadline under which this scope stands in its worker's timers.
@@ -85,7 +86,7 @@ class CancelScope:
         task = worker.task
         if task is None or not task.is_task:
             raise RuntimeError("a cancel scope is entered inside a task, not in a callback of the runtime")
-        if self._task is not None:
+        if self._task is not None or self._left:
             raise RuntimeError("this CancelScope was entered before; a scope is used once, make a new one")
         parent = task.scope
         self._parent = parent
@@ -116,8 +117,9 @@ class CancelScope:
             self._misnested(error)
         parent = task.scope = self._parent  # type: ignore[union-attr]
         self._left = True
-        if self._deadline != math.inf:
+        if self._deadline != math.inf or self._armed is not None:
             self._disarm()
+        self._task = None  # who keeps the scope, such as a frame in a traceback, does not keep the task and its error
         if error is None or self._cause is None:
             return False
         if parent.cancelled and not self._shield:  # type: ignore[union-attr]
@@ -146,10 +148,10 @@ class CancelScope:
         """Say what was left out of order, and repair what can be."""
         task = self._task
         worker = slot.worker
-        if task is None:
-            raise RuntimeError("this CancelScope is left but was never entered; use it as `with scope:`")
         if self._left:
             raise RuntimeError("this CancelScope was left already")
+        if task is None:
+            raise RuntimeError("this CancelScope is left but was never entered; use it as `with scope:`")
         if worker is None or worker.task is not task:
             here = "no task" if worker is None or worker.task is None else repr(worker.task)
             message = (
@@ -173,10 +175,12 @@ class CancelScope:
             while inner is not None and inner is not self:
                 inner._left = True
                 inner._disarm()
+                inner._task = None
                 inner = inner._parent
             task.scope = self._parent  # type: ignore[assignment]
         self._left = True
         self._disarm()
+        self._task = None
         raise RuntimeError(message) from error
 
     # ---- cancelling -----------------------------------------------------------------------------------------------
@@ -291,8 +295,10 @@ class CancelScope:
         self._look_again()
 
     def _rearm(self) -> None:
+        if self._left:
+            return
         self._disarm()
-        if not self._left and self._deadline != math.inf and self._cause is None:
+        if self._deadline != math.inf and self._cause is None:
             worker: Worker = self._task.strand.worker  # type: ignore[union-attr, assignment]
             if self._deadline <= worker.now():
                 self._cancel("deadline")
@@ -322,9 +328,10 @@ class CancelScope:
     @property
     def cancel_called(self) -> bool:
         """Whether the scope itself was cancelled, by a call or by its deadline (which is looked at now)."""
-        if self._cause is None and self._deadline != math.inf and self._task is not None and not self._left:
+        task = self._task
+        if self._cause is None and self._deadline != math.inf and task is not None:
             worker = slot.worker
-            if worker is not None and worker is self._task.strand.worker and worker.now() >= self._deadline:
+            if worker is not None and worker is task.strand.worker and worker.now() >= self._deadline:
                 self._cancel("deadline")
         return self._cause is not None
 

@@ -278,8 +278,9 @@ class Nursery:
         return error
 
     def __repr__(self) -> str:
-        state = "ended" if self._closed else self.reason
-        return f"<Nursery of {self.parent_task.name!r}: {state}>"
+        if self._closed:
+            return "<Nursery: ended>"
+        return f"<Nursery of {self.parent_task.name!r}: {self.reason}>"
 
     def _check(self) -> None:
         for child in self.children:
@@ -317,6 +318,7 @@ class NurseryManager:
         raised = await nursery._close(error)
         caught = scope.__exit__(None if raised is None else type(raised), raised, traceback)
         scope._nursery = None  # or the two would hold each other
+        nursery.parent_task = None  # type: ignore[assignment]  # which may keep an error whose frames know the nursery
         if raised is None or caught:
             return True
         if raised is error:

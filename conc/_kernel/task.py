@@ -343,10 +343,8 @@ class Task(Generic[T]):
         while scope is not None and scope is not base:
             scope._left = True
             scope._disarm()
-            if scope is self.own_scope:
-                scope._task = None  # or the two would hold each other
-            else:
-                forgotten += 1
+            scope._task = None  # or the two would hold each other
+            forgotten += scope is not self.own_scope
             scope = scope._parent
         self.scope = base
         if forgotten and error is None:

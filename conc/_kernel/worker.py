@@ -201,6 +201,8 @@ class Worker:
                     break
         finally:
             self.task = None
+            # Since 3.13 the frames in a traceback know the frame that called them, which is this one.
+            task = context = yielded = nursery = children = None  # type: ignore[assignment]
             if self.seam is not None:
                 self.seam.step_over()
         return done
@@ -452,6 +454,10 @@ class Worker:
         self.closed = True
         self._refuse_mail()
         self.poller.close()
+        # The descriptor of the bell is closed with its last reference, and not by the garbage collector some time later.
+        # Whoever rings at this moment has a reference.
+        self._ring = _ring_for_nobody
+        del self._bell
 
     def _refuse_mail(self) -> None:
         """Take everything out of the inbox, and answer the mail of the strands in it."""
@@ -462,6 +468,10 @@ class Worker:
                 return
             if isinstance(entry, Strand):
                 entry.refuse()
+
+
+def _ring_for_nobody() -> None:
+    """The bell of a worker that has ended."""
 
 
 def _raise(error: BaseException) -> NoReturn:

@@ -227,14 +227,15 @@ async def test_every_operation_is_a_cancel_point_even_if_the_bytes_are_there() -
     reader = BufReader(Pieces([b"line\nline\nline\nline\n"]))
     await reader.read_exact(1)
 
-    for operation in (
+    operations: list[Callable[[], Awaitable[bytes]]] = [
         lambda: reader.read(1),
         lambda: reader.read_exact(1),
         lambda: reader.read_until(b"\n"),
-        lambda: reader.read_line(),
-        lambda: reader.read_to_end(),
-        lambda: anext(reader.lines()),
-    ):
+        reader.read_line,
+        reader.read_to_end,
+        reader.lines().__anext__,
+    ]
+    for operation in operations:
         before = reader.buffered
         with conc.CancelScope() as scope:
             scope.cancel()

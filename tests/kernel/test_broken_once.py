@@ -413,7 +413,8 @@ def test_a_block_that_another_strand_tries_to_leave_stays_as_it_is(workers: int)
                     strands.start_soon(other, scope, manager)
                 await conc.checkpoint()
                 task = nursery.start_soon(conc.sleep, 0)
-        return await task.join() or 1
+        await task.join()
+        return 1
 
     assert conc.run(main, workers=workers) == 1
 
@@ -437,7 +438,8 @@ def test_a_wait_that_cannot_say_its_reason_does_not_end_the_run_of_who_looks(wor
             for _ in range(4):
                 nursery.start_soon(child)
             await conc.sleep(0.05)
-            return str(conc.lowlevel.task_tree(current_runtime()))
+            tree = str(conc.lowlevel.task_tree(current_runtime()))
+        return tree
 
     assert "no words" in conc.run(main, workers=workers)
 

@@ -338,3 +338,65 @@ def test_many_rounds_leave_no_garbage_for_the_collector() -> None:
         assert gc.collect() < 20
 
     run(main)
+
+
+@pytest.mark.parametrize("how", ["nursery", "scope", "timeout", "semaphore", "clean-up", "join", "start"])
+def test_a_failure_is_freed_although_frames_that_it_passed_know_what_they_used(how: str) -> None:
+    watch = Watch()
+
+    async def fail(thing: Thing) -> None:
+        await conc.checkpoint()
+        raise watch.on("error", Failure())
+
+    async def ready_then_fail(thing: Thing, *, task_status: conc.TaskStatus) -> None:
+        task_status.started()
+        await fail(thing)
+
+    async def child(thing: Thing) -> None:
+        match how:
+            case "nursery":
+                async with conc.open_nursery() as nursery:
+                    nursery.start_soon(fail, thing)
+                    await conc.sleep_forever()
+            case "scope":
+                with conc.CancelScope() as scope:
+                    assert not scope.cancel_called
+                await fail(thing)
+            case "timeout":
+                with conc.fail_after(1) as limit:
+                    await conc.sleep_forever()
+                assert limit
+            case "semaphore":
+                semaphore = Semaphore(0)
+                semaphore.close()
+                await semaphore.acquire()
+            case "clean-up":
+                try:
+                    await conc.sleep_forever()
+                finally:
+                    await fail(thing)
+            case "join":
+                async with conc.open_nursery() as nursery:
+                    task = nursery.start_soon(fail, thing)
+                    with conc.CancelScope(shield=True):
+                        await task.join()
+            case "start":
+                async with conc.open_nursery() as nursery:
+                    await nursery.start(ready_then_fail, thing)
+                    await conc.sleep_forever()
+
+    async def main() -> None:
+        try:
+            async with conc.open_nursery() as nursery:
+                watch.on("task", nursery.start_soon(child, watch.on("argument", Thing())))
+                await conc.sleep(0.5)
+                nursery.cancel_scope.shield = True
+                if how == "clean-up":
+                    nursery.cancel_scope.cancel()
+        except* Exception:
+            pass
+        await settle()
+        del nursery
+        assert watch.left() == []
+
+    run(main)

@@ -30,6 +30,7 @@ class Broken(Enum):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Call(Shared):
+    strand: Strand
     answers: int = 0
 
 
@@ -49,21 +50,13 @@ class Worker(Shared):
 @dataclass(slots=True, eq=False, repr=False)
 class End(Model):
     workers: tuple[Worker, ...]
-    strands: tuple[Strand, ...]
-    calls: tuple[Call, ...]
+    ways: tuple[tuple[Call, ...], ...]  # what each caller calls, one after the other
     broken: Broken | None
 
     def programs(self) -> dict[str, Steps[None]]:
         workers = {worker.name: self.run(worker) for worker in self.workers}
-        return workers | {"main": self.stop(), **self.callers()}
-
-    def callers(self) -> dict[str, Steps[None]]:
-        """One that calls into every strand, in order, and one that calls into the first."""
-        count = len(self.strands)
-        return {
-            "caller 1": self.post_all(self.strands, self.calls[:count]),
-            "caller 2": self.post_all(self.strands[:1], self.calls[count:]),
-        }
+        callers = {f"caller {number}": self.post_all(way) for number, way in enumerate(self.ways, 1)}
+        return workers | callers | {"main": self.stop()}
 
     def stop(self) -> Steps[None]:
         workers = self.workers
@@ -74,12 +67,12 @@ class End(Model):
 
     # ---- callers --------------------------------------------------------------------------------------------------
 
-    def post_all(self, strands: tuple[Strand, ...], calls: tuple[Call, ...]) -> Steps[None]:
-        while strands:
-            yield from self.post(strands[0], calls[0])
-            strands, calls = strands[1:], calls[1:]
+    def post_all(self, calls: tuple[Call, ...]) -> Steps[None]:
+        while calls:
+            yield from self.post(calls[0], calls[0].strand)
+            calls = calls[1:]
 
-    def post(self, strand: Strand, call: Call) -> Steps[None]:
+    def post(self, call: Call, strand: Strand) -> Steps[None]:
         worker = strand.worker
         closed = False
         yield f"append a call to the mailbox of {strand}"
@@ -148,20 +141,23 @@ class End(Model):
 
     def at_rest(self, waiting: dict[str, str]) -> None:
         require(not waiting, f"{list(waiting)} never end")
-        for call in self.calls:
+        for call in (call for way in self.ways for call in way):
             require(call.answers == 1, f"{call} was never answered")
 
 
-def end(workers: int, broken: Broken | None = None) -> End:
-    crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
-    strands = tuple(Strand(f"strand of {worker}", worker) for worker in crew)
-    calls = tuple(Call(f"call {number}") for number in range(1, workers + 2))
-    return End("end", crew, strands, calls, broken)
+def end(workers: int, ways: tuple[str, ...], broken: Broken | None = None) -> End:
+    """`ways`: for each caller, the workers whose strands it calls."""
+    names = "ABC"[:workers]
+    strands = {name: Strand(f"strand of {name}", Worker(name)) for name in names}
+    calls = tuple(
+        tuple(Call(f"call {number}{name}", strands[name]) for name in way) for number, way in enumerate(ways, 1)
+    )
+    return End("end", tuple(strand.worker for strand in strands.values()), calls, broken)
 
 
-@pytest.mark.parametrize("workers", [2, 3])
-def test_every_call_is_answered_once_whenever_the_run_ends(workers: int) -> None:
-    assert_holds(lambda: end(workers))
+@pytest.mark.parametrize(("workers", "ways"), [(2, ("AB", "A")), (3, ("ABC",)), (3, ("A", "C"))])
+def test_every_call_is_answered_once_whenever_the_run_ends(workers: int, ways: tuple[str, ...]) -> None:
+    assert_holds(lambda: end(workers, ways))
 
 
 @pytest.mark.parametrize("workers", [2, 3])
@@ -176,4 +172,4 @@ def test_every_call_is_answered_once_whenever_the_run_ends(workers: int) -> None
     ],
 )
 def test_each_broken_rule_of_ending_is_found(workers: int, broken: Broken, message: str) -> None:
-    assert_fails(lambda: end(workers, broken), message)
+    assert_fails(lambda: end(workers, ("A", "A"), broken), message)

@@ -1,8 +1,8 @@
 """A network in memory: sockets that behave as TCP does on loopback, and a poller that reports their edges.
 
-What it knows: connecting (also to nobody, to a full queue, to who never answers), accepting, reading, writing into a pipe
-of limited capacity, half-closing, closing, resets, and names. One thread, one worker. The tests that run on it run on
-real sockets as well, so it cannot drift away from them.
+What it knows: connecting (also to nobody, to a full queue, to who never answers), accepting, reading, writing into a
+pipe of limited capacity, half-closing, closing, resets, and names. One thread, one worker. The tests that run on it run
+on real sockets as well, so it cannot drift away from them.
 """
 
 from __future__ import annotations
@@ -81,8 +81,13 @@ class FakeNetwork:
         self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0
     ) -> list[AddressInfo]:
         """Addresses as they are written, and the names."""
-        hosts = ["0.0.0.0", "::"] if host is None else self.names.get(host, [host])
-        if hosts == [host] and not host.replace(".", "").isdigit() and ":" not in host:
+        if host is None:
+            hosts = ["0.0.0.0", "::"]
+        elif host in self.names:
+            hosts = self.names[host]
+        elif ":" in host or host.replace(".", "").isdigit():
+            hosts = [host]
+        else:
             raise socket.gaierror(socket.EAI_NONAME, f"host {host!r} has no address")
         return [
             (socket.AF_INET6, type, 0, "", (host, port, 0, 0))
@@ -174,7 +179,7 @@ class FakeSocket:
         self.kept_out: deque[FakeSocket] = deque()
         self._fd = fd
 
-    # ---- what the poller asks -----------------------------------------------------------------------------------------
+    # ---- what the poller asks ---------------------------------------------------------------------------------
 
     def flags(self) -> int:
         """What this socket is ready for."""
@@ -197,7 +202,7 @@ class FakeSocket:
         if self.network.poller is not None:
             self.network.poller.edge(self)
 
-    # ---- the interface of a socket ------------------------------------------------------------------------------------
+    # ---- the interface of a socket ----------------------------------------------------------------------------
 
     def fileno(self) -> int:
         return self._fd
@@ -332,7 +337,7 @@ class FakeSocket:
             self.peer.end_arrived = True
             self.peer.edge()
 
-    # ---- behind the interface -----------------------------------------------------------------------------------------
+    # ---- behind the interface ---------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Close with a reset."""

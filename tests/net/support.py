@@ -19,6 +19,7 @@ from tests.net.fake_network import FakeNetwork
 T = TypeVar("T")
 
 SECONDS_AT_MOST = 20.0
+LARGE = bytes(range(256)) * 4 * 1024  # 1 MiB: more than any buffer on the way
 
 
 def run(
@@ -34,6 +35,7 @@ def run(
     async def limited() -> T:
         with conc.fail_after(seconds):
             return await main(*args)
+        raise AssertionError("fail_after lets nothing pass")
 
     return conc.run(limited, network=network, poller=poller, workers=workers)
 

@@ -1,4 +1,4 @@
-"""A stream is handed from strand to strand on different workers: no byte and no edge is lost, and nothing stays behind."""
+"""A stream is handed from strand to strand on different workers: no byte is lost, no edge, and nothing stays behind."""
 
 from __future__ import annotations
 

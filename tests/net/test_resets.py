@@ -1,4 +1,4 @@
-"""A peer that goes away at any moment, real or in memory: an error of the connection, never a hang, never another error."""
+"""A peer that goes away at any moment: an error of the connection, or an end; never a hang, never another error."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_an_error_of_an_instrument_on_any_worker_leaves_the_run(run: Run, worker
 
     async def main() -> None:
         async with conc.open_nursery(parallel=True) as nursery:
-            nursery.start_soon(victim)
+            nursery.start_soon(victim, name="victim")
             for _ in range(workers - 1):
                 nursery.start_soon(bystander)
 

@@ -1,0 +1,47 @@
+"""Ctrl-C at any moment: never a hang, never a lost exception, never a leaked task, and the program ends as it should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.stress.load import Dice, load
+
+ROOT = Path(__file__).parents[2]
+
+
+def interrupt(workers: int, dice: Dice, moments: list[float]) -> tuple[int, str]:
+    """Start the program, send it SIGINT after so many seconds each; its exit code and all it said."""
+    command = [sys.executable, "-m", "tests.stress.interrupted", str(workers), str(dice.between(1, 1 << 30))]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            for seconds in moments:
+                time.sleep(seconds)
+                process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # the program shows the stacks of its threads
+            said, _ = process.communicate(timeout=30)
+            pytest.fail(f"it hangs:\n{said}")
+        finally:
+            process.kill()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_one_interrupt_at_any_moment_ends_the_run_and_leaves_nothing(dice: Dice, workers: int) -> None:
+    for _ in range(load(100)):
+        code, said = interrupt(workers, dice, [dice.seconds(0, 0.05)])
+
+        assert (code, said) == (130, "")
