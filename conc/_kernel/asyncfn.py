@@ -51,7 +51,23 @@ def refuse_function(async_fn: object, result: object) -> NoReturn:
     )
 
 
-def explain_call(async_fn: object, args: tuple[object, ...], error: TypeError) -> None:
-    """Say more about a call that failed before the function could run."""
+def refuse_what_is_no_function(async_fn: object) -> None:
+    """An error for what cannot be called, or was called already; nothing for a function."""
     if not callable(async_fn) or is_coroutine(async_fn):
         refuse_function(async_fn, None)
+
+
+def foreign_awaitable(task: object, yielded: object) -> TypeError:
+    """The error for a task that awaited something of another library, which then yielded this."""
+    kind = type(yielded)
+    package = str(kind.__module__).split(".")[0]
+    hint = ""
+    if package in ("asyncio", "_asyncio"):
+        hint = "; asyncio's futures and functions need asyncio's event loop"
+    elif package == "trio":
+        hint = "; trio's functions need trio.run"
+    try:
+        text = repr(yielded)
+    except Exception:  # its own fault, but not ours to raise
+        text = f"an object of type {kind.__qualname__}"
+    return TypeError(f"{task!r} awaited something that is not of conc: it yielded {text}{hint}")

@@ -124,25 +124,20 @@ class CancelScope:
             return False
         if parent.cancelled and not self._shield:  # type: ignore[union-attr]
             return False  # what is raised belongs to the outer scope
-        return self._catch(error)
-
-    def _catch(self, error: BaseException) -> bool:
-        """Take what belongs to this scope out of `error`; raises what is left of a group."""
         if isinstance(error, Cancelled):
             self._caught = True
             return True
-        if isinstance(error, BaseExceptionGroup):
-            mine, rest = error.split(Cancelled)
-            if mine is not None:
-                self._caught = True
-                if rest is None:
-                    return True
-                try:
-                    raise rest
-                finally:
-                    rest.__context__ = error.__context__
-                    del rest, mine, error
-        return False
+        if not isinstance(error, BaseExceptionGroup):
+            return False
+        mine, rest = error.split(Cancelled)
+        self._caught = mine is not None
+        if mine is None or rest is None:
+            return self._caught
+        try:
+            raise rest
+        finally:
+            rest.__context__ = error.__context__
+            del rest, mine, error, traceback, task, worker  # its traceback holds this frame
 
     def _misnested(self, error: BaseException | None) -> None:
         """Say what was left out of order, and repair what can be."""

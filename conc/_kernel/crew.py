@@ -134,8 +134,8 @@ class Crew:
                     return math.inf
                 if foreign_threads(self.threads):
                     return RELOOK
-            # Who was looked at last may just have told something to who was looked at first, and then gone to sleep. But
-            # if all still sleep the same sleep there was a moment between the two looks when nobody was awake.
+            # Who was looked at last may just have told something to who was looked at first, and then gone to sleep.
+            # But if all still sleep the same sleep there was a moment between the two looks when nobody was awake.
             if self._sleeps() != sleeps:
                 return math.inf
             moved = self.clock.virtual and self.clock.advance_when_idle(deadline)

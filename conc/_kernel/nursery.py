@@ -9,7 +9,7 @@ from inspect import CO_ASYNC_GENERATOR
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
-from conc._kernel.asyncfn import as_coroutine, explain_call, function_name, is_coroutine, refuse_function
+from conc._kernel.asyncfn import as_coroutine, function_name, is_coroutine, refuse_function, refuse_what_is_no_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task, current_worker, slot
 from conc._kernel.strand import Strand
@@ -45,13 +45,13 @@ class Nursery:
     __slots__ = ("_child_cancelled", "_closed", "_errors", "_home", "_starting", "_waiting", "cancel_scope", "children",
                  "parallel", "parent_task", "strand")  # fmt: skip
 
-    def __init__(self, parent_task: Task[Any], parallel: bool) -> None:
+    def __init__(self, parent_task: Task[Any] | None, strand: Strand, scope: CancelScope, parallel: bool) -> None:
         self.parallel = parallel
-        self.parent_task = parent_task
-        self.strand = parent_task.strand
-        self._home = None if parallel else self.strand
-        self.cancel_scope = CancelScope()
-        self.cancel_scope._nursery = self
+        self.parent_task: Task[Any] = parent_task  # type: ignore[assignment]  # None only at the root
+        self.strand = strand
+        self._home = None if parallel else strand
+        self.cancel_scope = scope
+        scope._nursery = self
         self.children: dict[Task[Any], None] = {}  # a dict, not a set: cancelling goes in the order of birth
         self._errors: list[BaseException] = []
         self._child_cancelled = False
@@ -88,14 +88,14 @@ class Nursery:
             return self._start_elsewhere(worker, async_fn, args, name)
         try:
             coro = async_fn(*args)
-        except TypeError as error:
-            explain_call(async_fn, args, error)
+        except TypeError:
+            refuse_what_is_no_function(async_fn)
             raise
         if type(coro) is not CoroutineType and not is_coroutine(coro):
             coro = as_coroutine(async_fn, coro)
         # Task(...) in one piece: a call of __init__ would take longer than all the rest.
         task: Task[T] = _new_task(Task)
-        task.coro = coro
+        task.coro = coro  # type: ignore[assignment]
         task.context = copy_context() or None  # an empty one is as good as the plain context of the worker
         task.parent_nursery = self
         task.scope = self.cancel_scope
@@ -214,7 +214,7 @@ class Nursery:
             try:
                 raise error  # here, and not above: the group is no part of its story
             finally:
-                del error, child, status, waiting_room  # its traceback holds this frame
+                del error, child, status  # its traceback holds this frame
         if not status.is_started:
             raise RuntimeError(f"{child!r} returned without calling task_status.started()")
         value, status.value = status.value, None
@@ -299,11 +299,15 @@ class NurseryManager:
         self._nursery: Nursery | None = None
 
     async def __aenter__(self) -> Nursery:
+        return self.open(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
+
+    def open(self, in_generator: int) -> Nursery:
+        """Enter the block, for the running task."""
         task = current_task()
         if self._nursery is not None:
             raise RuntimeError("this nursery was opened before; call open_nursery() for each block")
-        self._nursery = nursery = Nursery(task, self._parallel)
-        nursery.cancel_scope._enter(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
+        self._nursery = nursery = Nursery(task, task.strand, CancelScope(), self._parallel)
+        nursery.cancel_scope._enter(in_generator)
         return nursery
 
     async def __aexit__(
@@ -316,18 +320,20 @@ class NurseryManager:
         if worker is None or worker.task is not nursery.parent_task or worker.task.scope is not scope:
             await self._abandon(nursery, error)
         raised = await nursery._close(error)
-        caught = scope.__exit__(None if raised is None else type(raised), raised, traceback)
         scope._nursery = None  # or the two would hold each other
         nursery.parent_task = None  # type: ignore[assignment]  # which may keep an error whose frames know the nursery
-        if raised is None or caught:
-            return True
-        if raised is error:
-            return False
         try:
-            raise raised
+            caught = scope.__exit__(None if raised is None else type(raised), raised, traceback)
+            if raised is None or caught:
+                return True
+            if raised is error:
+                return False
+            try:
+                raise raised
+            finally:
+                raised.__context__ = None if isinstance(raised, BaseExceptionGroup) else raised.__context__
         finally:
-            raised.__context__ = None if isinstance(raised, BaseExceptionGroup) else raised.__context__
-            del raised, error, traceback, nursery, scope, worker, self  # its traceback holds this frame, the host holds it
+            del raised, error, traceback, nursery, scope, worker, self  # a traceback holds this frame
 
     async def _abandon(self, nursery: Nursery, error: BaseException | None) -> NoReturn:
         """The block is left out of order: end the children as far as possible, then say so."""

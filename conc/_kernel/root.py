@@ -21,18 +21,8 @@ class RootNursery(Nursery):
     __slots__ = ("main", "shut_down", "worker")
 
     def __init__(self, worker: Worker, strand: Strand, shut_down: Callable[[str, str], None]) -> None:
-        self.parallel = False
-        self.parent_task = None  # type: ignore[assignment]
-        self.strand = strand
+        super().__init__(None, strand, strand.scope, parallel=False)
         self._home = None
-        self.cancel_scope = strand.scope
-        self.cancel_scope._nursery = self
-        self.children = {}
-        self._errors = []
-        self._child_cancelled = False
-        self._starting = 0
-        self._waiting = False
-        self._closed = False
         self.worker = worker
         self.shut_down = shut_down
         self.main: Task[Any] | None = None

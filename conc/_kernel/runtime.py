@@ -130,13 +130,13 @@ class Runtime:
             raise
         finally:
             leave()
-        error = self._sum_up(main, interrupted)
-        if error is None:
+        outcome = self._sum_up(main, interrupted)
+        if outcome is None:
             return main.join_nowait()
         try:
-            raise error
+            raise outcome
         finally:
-            del error, main, interrupted, worker, root, interrupts, leave  # its traceback holds this frame
+            del outcome, main, interrupted, worker, root, interrupts, leave  # its traceback holds this frame
 
     def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> Task[T]:
         """Make the main task without running it: for a program that steps the runtime itself (see `step`).
@@ -313,7 +313,9 @@ class Runtime:
         assert root is not None
         if self._deadlock is None:
             tree = str(task_tree(self))
-            nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, and nobody outside could send"
+            nobody = (
+                "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
+            )
             if self.clock.virtual:
                 nobody = (
                     "nothing is ready, virtual time does not move on by itself, and no thread job, open portal or "

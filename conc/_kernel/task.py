@@ -128,6 +128,7 @@ class Task(Generic[T]):
                 await suspend(task)
         elif self.wait is not RETURNED:  # an error is told by its owner: the nursery hears of it first
             await RemoteJoin(self, task).wait()
+        del task  # what is raised holds this frame, and may become the error of that task
         return self.join_nowait()
 
     def join_nowait(self) -> T:

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import sniffio
 
+from conc._kernel.asyncfn import foreign_awaitable
 from conc._kernel.asyncgens import Generators
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import slot
 from conc._kernel.descriptors import Descriptors
 from conc._kernel.detour import Detour
+from conc._kernel.ending import EndOfStrand, abandon, close_task
 from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
@@ -34,7 +36,6 @@ from conc._os.clock import MonotonicClock
 from conc._os.poller import READ
 from conc._os.sync import Deque, is_empty
 from conc._os.threads import current_ident
-from conc.errors import RunFinished
 
 if TYPE_CHECKING:
     from conc._kernel.crew import Crew
@@ -202,7 +203,7 @@ class Worker:
         finally:
             self.task = None
             # Since 3.13 the frames in a traceback know the frame that called them, which is this one.
-            task = context = yielded = nursery = children = None  # type: ignore[assignment]
+            task = context = yielded = nursery = children = None
             if self.seam is not None:
                 self.seam.step_over()
         return done
@@ -341,19 +342,7 @@ class Worker:
 
     def _refuse(self, task: Task[Any], yielded: object) -> None:
         """A foreign awaitable yielded something: raise that in the task that awaits it."""
-        kind = type(yielded)
-        package = str(kind.__module__).split(".")[0]
-        hint = ""
-        if package in ("asyncio", "_asyncio"):
-            hint = "; asyncio's futures and functions need asyncio's event loop"
-        elif package == "trio":
-            hint = "; trio's functions need trio.run"
-        try:
-            text = repr(yielded)
-        except Exception:
-            text = f"an object of type {kind.__qualname__}"
-        error = TypeError(f"{task!r} awaited something that is not of conc: it yielded {text}{hint}")
-        task.throw(error)
+        task.throw(foreign_awaitable(task, yielded))
         self.ready.append(task)
 
     # ---- the thread -----------------------------------------------------------------------------------------------
@@ -400,7 +389,7 @@ class Worker:
     def wind_down(self, seconds: float) -> None:
         """The run is over: close what is left of tasks, if it was stopped, and of async generators."""
         if self.crew.stopped:
-            self._abandon()
+            abandon(self)
         self.generators.close_all()
         if not self.generators.closing:
             return
@@ -413,53 +402,19 @@ class Worker:
             self.turn()
         self.running = False
         for task in self.generators.give_up(seconds):
-            self._close_task(task)
-
-    def _abandon(self) -> None:
-        """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
-        family = list(self.roots)
-        for task in self.roots:
-            beside = task.parent_nursery
-            if beside is not None and not beside.parallel:  # the main task, and what came from outside
-                family.extend(other for other in beside.children if other is not task)
-        for task in family:
-            for nursery in open_nurseries(task):
-                if not nursery.parallel:
-                    family.extend(nursery.children)
-        self.roots.clear()
-        for task in reversed(family):
-            if not task.ended and task.coro is not None:
-                self._close_task(task)
-        self.ready.clear()
-        self._refuse_mail()
-
-    def _close_task(self, task: Task[Any]) -> None:
-        """Let a task run into a GeneratorExit where it stands, as its last step."""
-        if task.wait is not None:
-            task.wait.withdraw(task)
-        self.task = task
-        try:
-            task.coro.close()  # type: ignore[union-attr]
-        except BaseException as error:  # clean-up that wants to wait cannot any more
-            self.generators.errors.append(error)
-        finally:
-            self.task = None
-        task.scope = task.base_scope
-        task.leave(None, RunFinished("the runtime was stopped before this task ended"))
-        if self.watched:
-            self.watched.task_exited(task)
+            close_task(self, task)
 
     def close(self) -> None:
         """End: mark the inbox closed, then empty it; whoever posts afterwards sees the mark and empties it himself."""
         self.closed = True
-        self._refuse_mail()
+        self.refuse_mail()
         self.poller.close()
-        # The descriptor of the bell is closed with its last reference, and not by the garbage collector some time later.
+        # The descriptor of the bell is closed with its last reference, not by the garbage collector some time later.
         # Whoever rings at this moment has a reference.
         self._ring = _ring_for_nobody
         del self._bell
 
-    def _refuse_mail(self) -> None:
+    def refuse_mail(self) -> None:
         """Take everything out of the inbox, and answer the mail of the strands in it."""
         while True:
             try:
@@ -479,19 +434,3 @@ def _raise(error: BaseException) -> NoReturn:
         raise error
     finally:
         del error  # its traceback holds this frame
-
-
-class EndOfStrand:
-    """The message that a parallel child has ended: the last one that it posts."""
-
-    __slots__ = ("_error", "_joiners", "_task")
-
-    def __init__(self, task: Task[Any], error: BaseException | None) -> None:
-        self._task = task
-        self._error = error
-        self._joiners = task.take_joiners()  # here: the parent, who tells them, does not own the task
-
-    def __call__(self) -> None:
-        task = self._task
-        task.parent_nursery.child_ended(task, self._error)  # type: ignore[union-attr]
-        tell_joiners(self._joiners)

@@ -98,6 +98,7 @@ class Semaphore:
         waiters.lock.acquire()
         if self._closed:
             waiters.lock.release()
+            del task  # the error holds this frame, and may become that of the task
             raise ClosedResource(f"{self!r} is closed")
         if self._free >= n and not waiters:
             self._free -= n
@@ -109,6 +110,7 @@ class Semaphore:
         task.wait = None
         granted, task.value = task.value, None
         if not granted:
+            del task
             raise ClosedResource(f"{self!r} was closed")
 
     def release(self, n: int = 1) -> None:

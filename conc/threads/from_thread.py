@@ -7,7 +7,6 @@ belongs to a task, a Mutex for one, belongs to it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from contextvars import copy_context
 from types import CoroutineType
 from typing import Any, TypeVar, TypeVarTuple
@@ -16,6 +15,7 @@ from conc._kernel.asyncfn import function_name, is_coroutine, refuse_function
 from conc._kernel.current import slot
 from conc._kernel.suspend import cancel_shielded_checkpoint
 from conc._kernel.task import Task, call_async
+from conc._os.sync import Lock
 from conc.errors import RunFinished
 from conc.threads.job import Job
 from conc.threads.pool import current_job
@@ -94,34 +94,36 @@ def _waiting_job(name: str) -> Job:
 class Call:
     """A call that a thread waits for, and what came out of it."""
 
-    __slots__ = ("args", "context", "error", "fn", "future", "value")
+    __slots__ = ("_answered", "args", "context", "error", "fn", "value")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.fn = fn
         self.args = args
         self.context = copy_context()
-        self.future: Future[Any] = Future()
         self.value: Any = None
         self.error: BaseException | None = None
+        self._answered = Lock()
+        self._answered.acquire()
 
     def answer(self) -> None:
-        """Give the thread what came out."""
-        if self.error is None:
-            self.future.set_result(self.value)
-        else:
-            self.future.set_exception(self.error)
-            self.error = None
+        """Let the thread have what came out."""
+        self._answered.release()
 
     def refuse(self) -> None:
         """The run has ended."""
-        self.future.set_exception(RunFinished("the run ended before this call did"))
+        self.error = RunFinished("the run ended before this call did")
+        self._answered.release()
 
     def result(self) -> Any:
         """Wait for the answer."""
+        self._answered.acquire()
+        error, self.error = self.error, None
+        if error is None:
+            return self.value
         try:
-            return self.future.result()
+            raise error
         finally:
-            del self  # an error's traceback holds this frame, and the future the error
+            del error  # its traceback holds this frame
 
 
 class AsyncCall(Call):

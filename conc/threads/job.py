@@ -157,6 +157,7 @@ class Job:
                 task.wait = self  # before the thread goes on: from then on it may wake the task
         if request is not None:
             request.answer()
+            request = None  # it keeps things alive, and the function may run for long
         if self.cause is not None:
             raise Cancelled(*self.cause)
         await suspend(task)

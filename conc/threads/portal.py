@@ -372,11 +372,9 @@ class PortalBlock:
         self._portal: Portal | None = None
 
     async def __aenter__(self) -> Portal:
-        task = current_task()
         if self._portal is not None:
             raise RuntimeError("this portal was opened before; call open_portal() for each block")
-        self._manager._nursery = nursery = Nursery(task, False)
-        nursery.cancel_scope._enter(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
+        nursery = self._manager.open(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
         self._portal = Portal(nursery, slot.worker.crew)  # type: ignore[union-attr]
         return self._portal
 

@@ -63,12 +63,15 @@ class FailScope(CancelScope):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        swallow = super().__exit__(kind, error, traceback)
-        if self._caught and self._cause is not None and self._cause[0] == "deadline":
-            after = "" if self._seconds is None else f" after {self._seconds:g} s"
-            message = f"the block took too long: its deadline passed{after} (at {self._deadline:.6g})"
-            raise TimeoutError(message) from None
-        return swallow
+        try:
+            swallow = super().__exit__(kind, error, traceback)
+            if self._caught and self._cause is not None and self._cause[0] == "deadline":
+                after = "" if self._seconds is None else f" after {self._seconds:g} s"
+                message = f"the block took too long: its deadline passed{after} (at {self._deadline:.6g})"
+                raise TimeoutError(message) from None
+            return swallow
+        finally:
+            del error, traceback  # what is raised holds this frame
 
 
 def _check_seconds(seconds: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import conc
+from conc.lowlevel import current_runtime
 from conc.sync import Event, Semaphore
 from conc_testing import settle
 from tests.kernel.support import run
@@ -340,13 +341,25 @@ def test_many_rounds_leave_no_garbage_for_the_collector() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("how", ["nursery", "scope", "timeout", "semaphore", "clean-up", "join", "start"])
+HOWS = ["nursery", "scope", "timeout", "split", "failing split", "semaphore", "waiting semaphore", "clean-up", "join", "start"]
+
+
+@pytest.mark.parametrize("how", HOWS)
 def test_a_failure_is_freed_although_frames_that_it_passed_know_what_they_used(how: str) -> None:
     watch = Watch()
 
     async def fail(thing: Thing) -> None:
         await conc.checkpoint()
         raise watch.on("error", Failure())
+
+    async def fail_in_the_end(thing: Thing) -> None:
+        try:
+            await conc.sleep_forever()
+        finally:
+            raise watch.on("error", Failure())
+
+    async def close_soon(semaphore: Semaphore) -> None:
+        semaphore.close()
 
     async def ready_then_fail(thing: Thing, *, task_status: conc.TaskStatus) -> None:
         task_status.started()
@@ -366,9 +379,18 @@ def test_a_failure_is_freed_although_frames_that_it_passed_know_what_they_used(h
                 with conc.fail_after(1) as limit:
                     await conc.sleep_forever()
                 assert limit
-            case "semaphore":
+            case "split" | "failing split":
+                with conc.fail_after(1) if how == "failing split" else conc.move_on_after(1) as limit:
+                    async with conc.open_nursery() as nursery:
+                        nursery.start_soon(fail_in_the_end, thing)
+                        await conc.sleep_forever()
+                assert limit
+            case "semaphore" | "waiting semaphore":
                 semaphore = Semaphore(0)
-                semaphore.close()
+                if how == "waiting semaphore":
+                    current_runtime().root_nursery.start_soon(close_soon, semaphore)
+                else:
+                    semaphore.close()
                 await semaphore.acquire()
             case "clean-up":
                 try:

@@ -95,30 +95,33 @@ def errors_in(error: BaseException | None) -> Iterator[BaseException]:
             todo += one.exceptions
 
 
-def what_is_wrong(interrupt: KeyboardInterrupt, program: Program, before: dict[int, str]) -> Iterator[str]:
-    """All that should not be, in words."""
-    functions = [frame.f_code.co_name for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+def what_is_lost(interrupt: KeyboardInterrupt, program: Program) -> Iterator[str]:
+    """What the last run did not account for, in words."""
     if len(program.began) != len(program.ended):
         yield f"{len(program.began)} tasks began, {len(program.ended)} ended"
+    functions = [frame.f_code.co_name for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
     if "_conclude" in functions:  # else it came before or after the run, whose errors are this program's own matter
         lost = set(program.raised) - set(errors_in(interrupt))
         if lost:
             yield f"{len(lost)} of {len(program.raised)} errors are lost"
+
+
+def what_is_left(before: dict[int, str]) -> Iterator[str]:
+    """What should not be there any more, in words."""
     if threading.active_count() > 1:
         yield f"threads are left: {threading.enumerate()}"
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield "the handler of SIGINT was not put back"
     if (wakeup := signal.set_wakeup_fd(-1)) != -1:
         yield f"signals still wake somebody through {wakeup}"
-    del program
     gc.collect()
-    tasks = [thing for thing in gc.get_objects() if type(thing) is Task and not thing.ended]
+    tasks = [thing for thing in gc.get_objects() if type(thing) is Task]
     if tasks:
-        yield f"{len(tasks)} tasks are left that have not ended"
+        yield f"tasks are left: {tasks}"
     left = {fd: what for fd, what in descriptors().items() if before.get(fd) != what}
-    if left and not tasks:
+    if left:
         yield f"descriptors are left: {left}"
-    conc.run(conc.checkpoint)  # there can be another run
+    conc.run(conc.sleep, 0)  # there can be another run
 
 
 def main(workers: int, seed: int) -> int:
@@ -137,8 +140,9 @@ def main(workers: int, seed: int) -> int:
             except* Refusal:
                 pass
     except KeyboardInterrupt as interrupt:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        wrong = list(what_is_wrong(interrupt, program, before))
+        wrong = list(what_is_lost(interrupt, program))
+    del program
+    wrong += what_is_left(before)
     sys.stdout.write("".join(f"{each}\n" for each in wrong))
     return 1 if wrong else 130
 

@@ -18,14 +18,15 @@ ROOT = Path(__file__).parents[2]
 
 def interrupt(workers: int, dice: Dice, moments: list[float]) -> tuple[int, str]:
     """Start the program, send it SIGINT after so many seconds each; its exit code and all it said."""
-    command = [sys.executable, "-m", "tests.stress.interrupted", str(workers), str(dice.between(1, 1 << 30))]
+    command = [sys.executable, "-X", "faulthandler", "-m", "tests.stress.interrupted", str(workers), str(dice.between(1, 1 << 30))]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+            ready = process.stdout.readline()
+            assert ready == "ready\n", ready + process.stdout.read()
             for seconds in moments:
                 time.sleep(seconds)
                 process.send_signal(signal.SIGINT)

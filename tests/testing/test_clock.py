@@ -201,7 +201,33 @@ async def test_a_jump_wakes_workers_that_sleep_while_the_jumper_never_rests(by_h
         nursery.start_soon(sleeper)
         await settle()
         by_hand.jump(10.0)
-        assert woken.wait(5.0)  # blocks this worker: only the other one can do it
+        # This blocks this worker, so only the other can do it; and it would look by itself after a second.
+        assert woken.wait(0.7)
+
+
+@pytest.mark.conc(workers=2, timeout=15)
+async def test_time_that_moves_on_one_worker_moves_on_all_of_them_at_once(clock: VirtualClock) -> None:
+    on_two_workers = threading.Barrier(2)
+
+    async def sleeper(start: float) -> None:
+        on_two_workers.wait(5.0)
+        await conc.sleep(start)
+        for _ in range(50):  # in turn with the other, each in the other's sleep
+            await conc.sleep(1.0)
+
+    async with conc.open_nursery(parallel=True) as nursery:
+        nursery.start_soon(sleeper, 1.0)
+        nursery.start_soon(sleeper, 1.5)
+
+    assert clock.now() == 51.5
+
+
+def test_a_deadline_that_a_jump_has_passed_does_not_turn_time_back() -> None:
+    clock = VirtualClock()
+    clock.jump(10.0)
+
+    assert clock.advance_when_idle(5.0)
+    assert clock.now() == 10.0
 
 
 def test_time_may_be_moved_between_two_steps_of_a_runtime() -> None:

@@ -238,6 +238,47 @@ def test_calls_on_a_worker_that_does_not_come_back_have_an_answer(monkeypatch: p
         callers[1].result()
 
 
+def test_thread_calls_to_a_worker_that_does_not_come_back_have_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime_module, "CLOSING_SECONDS", 0.02)
+    gate = Gate()
+    answers: list[type[BaseException]] = []
+    answered = threading.Event()
+
+    main_thread = threading.get_ident()
+
+    async def block_the_worker() -> None:
+        gate()
+
+    def call() -> None:
+        try:
+            conc.from_thread.run(block_the_worker)
+        except BaseException as error:
+            answers.append(type(error))
+            raise
+        finally:
+            answered.set()
+
+    async def strand() -> None:
+        time.sleep(0.03)  # so that other workers take the others
+        if threading.get_ident() != main_thread:
+            await conc.to_thread(call)
+
+    async def strands() -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(2):
+                nursery.start_soon(strand)
+
+    async def main() -> None:
+        runtime_portal(current_runtime()).start_soon(strands)
+        await gate.arrives()
+
+    with pytest.raises(RuntimeError, match="still in a step"):
+        conc.run(main, workers=2, shutdown_timeout=0.02)
+    assert answered.wait(PATIENCE)
+    assert answers == [RunFinished]
+    gate.open()
+
+
 def test_calls_soon_posted_before_the_end_are_made_and_later_ones_are_refused() -> None:
     """No call disappears between the two: what call_soon accepted happens."""
     made: list[int] = []

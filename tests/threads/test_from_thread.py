@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -119,6 +120,46 @@ def test_a_call_may_wait_for_a_thread_of_its_own() -> None:
         assert await conc.to_thread(outer) == 42
 
     conc.run(main)
+
+
+def test_errors_make_no_circles_of_references() -> None:
+    class Trouble(Exception):
+        pass
+
+    gone: list[weakref.ref[Trouble]] = []
+
+    def trouble() -> None:
+        error = Trouble()
+        gone.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    async def trouble_async() -> None:
+        await conc.checkpoint()
+        trouble()
+
+    def call() -> None:
+        asks: list[Callable[[], None]] = [
+            lambda: from_thread.run(trouble_async),
+            lambda: from_thread.run_sync(trouble),
+        ]
+        for ask in asks:
+            try:
+                ask()
+            except Trouble:
+                pass
+        assert [reference() for reference in gone] == [None, None]
+
+    async def main() -> None:
+        await conc.to_thread(call)
+
+    gc.disable()
+    try:
+        conc.run(main)
+    finally:
+        gc.enable()
 
 
 # ---- context variables -----------------------------------------------------------------------------------------------

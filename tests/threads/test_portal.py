@@ -228,6 +228,23 @@ def test_a_flood_of_calls_keeps_nobody_out() -> None:
     assert len(steps) == 200
 
 
+def test_many_calls_that_wait_are_made_a_few_at_a_time() -> None:
+    made: list[int] = []
+
+    async def main() -> None:
+        async with conc.open_portal() as portal:
+            for number in range(10_000):
+                portal.call_soon(made.append, number)
+            before = most = 0
+            while len(made) < 10_000:
+                await conc.checkpoint()
+                most = max(most, len(made) - before)
+                before = len(made)
+            assert most < 1000
+
+    conc.run(main)
+
+
 def test_a_signal_handler_may_call_soon() -> None:
     handled: list[int] = []
 

@@ -1,0 +1,64 @@
+"""How strands end: a parallel child with a message to its parent, what was stopped by force, where it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conc._kernel.task import Task, tell_joiners
+from conc._kernel.tree import open_nurseries
+from conc.errors import RunFinished
+
+if TYPE_CHECKING:
+    from conc._kernel.worker import Worker
+
+
+class EndOfStrand:
+    """The message that a parallel child has ended: the last one that it posts."""
+
+    __slots__ = ("_error", "_joiners", "_task")
+
+    def __init__(self, task: Task[Any], error: BaseException | None) -> None:
+        self._task = task
+        self._error = error
+        self._joiners = task.take_joiners()  # here: the parent, who tells them, does not own the task
+
+    def __call__(self) -> None:
+        task = self._task
+        task.parent_nursery.child_ended(task, self._error)  # type: ignore[union-attr]
+        tell_joiners(self._joiners)
+
+
+def abandon(worker: Worker) -> None:
+    """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
+    family = list(worker.roots)
+    for task in worker.roots:
+        beside = task.parent_nursery
+        if beside is not None and not beside.parallel:  # the main task, and what came from outside
+            family.extend(other for other in beside.children if other is not task)
+    for task in family:
+        for nursery in open_nurseries(task):
+            if not nursery.parallel:
+                family.extend(nursery.children)
+    worker.roots.clear()
+    for task in reversed(family):
+        if not task.ended and task.coro is not None:
+            close_task(worker, task)
+    worker.ready.clear()
+    worker.refuse_mail()
+
+
+def close_task(worker: Worker, task: Task[Any]) -> None:
+    """Let a task run into a GeneratorExit where it stands, as its last step."""
+    if task.wait is not None:
+        task.wait.withdraw(task)
+    worker.task = task
+    try:
+        task.coro.close()  # type: ignore[union-attr]
+    except BaseException as error:  # clean-up that wants to wait cannot any more
+        worker.generators.errors.append(error)
+    finally:
+        worker.task = None
+    task.scope = task.base_scope
+    task.leave(None, RunFinished("the runtime was stopped before this task ended"))
+    if worker.watched:
+        worker.watched.task_exited(task)
