@@ -168,12 +168,15 @@ class Watch(Detour):
 
     def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """One step, and the look behind it."""
-        if self._scope._left:
-            self.task.context = self.context
-            return self.step(function, argument)
-        yielded = self.step(function, argument)
-        self.report()
-        return yielded
+        try:
+            if self._scope._left:
+                self.task.context = self.context
+                return self.step(function, argument)
+            yielded = self.step(function, argument)
+            self.report()
+            return yielded
+        finally:
+            del self, function, argument
 
     def report(self) -> None:
         """If the generator stands at a `yield` inside the scope, or was dropped there, say so in the task, once."""

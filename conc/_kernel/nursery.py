@@ -423,6 +423,7 @@ class _IgnoredStatus(TaskStatus):
 
 
 TASK_STATUS_IGNORED = _IgnoredStatus.__new__(_IgnoredStatus)
+"""The default for ``task_status`` in functions that may also be started with ``start_soon``."""
 
 
 def _with_status(async_fn: Callable[..., Awaitable[object]], status: TaskStatus) -> Callable[..., Awaitable[object]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from gc import get_referents
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from conc._os.clock import MonotonicClock
-from conc._os.sync import SimpleQueue
+from conc._os.sync import Empty, SimpleQueue
 from conc._os.threads import current_ident
 
 if TYPE_CHECKING:

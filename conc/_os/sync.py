@@ -16,6 +16,7 @@ Lock = threading.Lock
 Deque = collections.deque
 local = threading.local
 SimpleQueue = queue.SimpleQueue
+Empty = queue.Empty
 
 
 def is_empty_by_looking(deque: collections.deque[Any]) -> bool:

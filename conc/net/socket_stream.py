@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from conc._kernel.current import charge, slot
-from conc._kernel.descriptors import CLOSED
 from conc._kernel.suspend import PARK, toll
 from conc.errors import BrokenResource, ClosedResource, ConcError
 from conc.io.pollable import Pollable
@@ -42,11 +41,12 @@ class SocketStream(Pollable):
     Invariant: `_sender` is the task that is in the middle of a `write_all`, between two writes; else None.
     """
 
-    __slots__ = ("_sender", "_socket", "_write_closed", "bytes_written", "peer_address")
+    __slots__ = ("_recv", "_sender", "_socket", "_write_closed", "bytes_written", "peer_address")
 
     def __init__(self, sock: Socket, peer_address: Address) -> None:
         super().__init__(sock.fileno())
         self._socket = sock
+        self._recv = sock.recv
         self._sender: Task[Any] | None = None
         self._write_closed = False
         self.bytes_written = 0
@@ -94,7 +94,7 @@ class SocketStream(Pollable):
         while True:
             if reading.ready:
                 try:
-                    data = self._socket.recv(max_bytes)
+                    data = self._recv(max_bytes)
                 except BlockingIOError:
                     reading.ready = reading.descriptor.hup = False
                 except OSError as error:
@@ -108,22 +108,27 @@ class SocketStream(Pollable):
                     if got >= LARGE:
                         worker.budget -= got >> PER_BYTE_SHIFT
                     return data
-            # From here on as Pollable._wait, without a coroutine of its own.
+            # From here on as Pollable._wait, without a coroutine of its own; and with the wish to be read for.
             if reading.task is not None:
                 reading.refuse()
             descriptor = reading.descriptor
             if not descriptor.users:
                 self._enter(descriptor)
             reading.task = task
+            reading.asked = max_bytes
             task.wait = reading
+            task.value = self._recv
             arm = worker.poller.arm
             if arm is not None:
                 arm(descriptor.fd, reading.flag)
             await PARK
             task.wait = None
-            if task.value is CLOSED:
+            read_ahead = task.value
+            if read_ahead is not None:
                 task.value = None
-                self._refuse_closed()
+                if type(read_ahead) is not bytes:
+                    self._refuse_to_read(read_ahead)
+                return read_ahead
 
     async def write_all(self, data: Buffer = b"", /, *more: Buffer) -> None:
         """Write all bytes of all buffers, in order, waiting for room where there is none.
@@ -238,6 +243,12 @@ class SocketStream(Pollable):
         if not self._closed:
             self._deregister()
             self._socket.close()
+
+    def _refuse_to_read(self, why: object) -> NoReturn:
+        """Raise what woke a reader in place of bytes."""
+        if isinstance(why, OSError):
+            raise self._failed(why) from why
+        self._refuse_closed()
 
     def _failed(self, error: OSError) -> ConcError:
         """What an error of the system means."""

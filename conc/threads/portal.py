@@ -144,7 +144,11 @@ class Portal:
         self._nursery.start_soon(_raise, error, name="portal")
 
     async def leave(self) -> None:
-        """Let in what has been posted, then nothing more. By the task that opened the portal, in its last step."""
+        """Let in what has been posted, then nothing more. By the task that opened the portal, in its last step.
+
+        Checkpoint: it waits for what was posted before; no cancel point.
+        If cancelled: that is raised at the next cancel point.
+        """
         self._closing = True  # from here on callers turn back by themselves, or take their call back
         task = current_task()
         task.wait = LAST_CALLS

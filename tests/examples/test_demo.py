@@ -41,7 +41,7 @@ def test_the_demo_answers_every_request_and_draws_what_happened(tmp_path: Path) 
     assert len(drawn.findall(".//{*}polyline")) == 1
 
 
-def test_ctrl_c_in_the_middle_leaves_no_task_and_exits_with_130() -> None:
+def test_ctrl_c_in_the_middle_leaves_no_task_and_says_so_in_the_exit_code() -> None:
     process = start("--clients", "50", "--requests", "1000")
     assert process.stdout is not None
     assert "50 clients" in process.stdout.readline()

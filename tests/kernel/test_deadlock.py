@@ -76,6 +76,7 @@ def test_the_tree_has_the_strands_of_all_workers(clock: Callable[[], Clock], wor
     for number in range(4):
         assert f"═══strand {number} #" in str(caught.value)
     assert str(caught.value).count(": waits for Event.wait") == 4
+    assert not hasattr(caught.value, "__notes__"), "it was declared a second time"
 
 
 def test_a_task_that_joins_one_that_joins_it_is_a_deadlock() -> None:

@@ -258,7 +258,7 @@ class Lateness:
 
 
 @many_on_real_time
-async def test_a_strand_that_blocks_for_300_ms_delays_no_timer_of_another_worker_by_50() -> None:
+async def test_a_strand_that_blocks_for_300_ms_delays_no_timer_of_another_worker_much() -> None:
     async def wait() -> float:
         due = conc.current_time() + 0.005
         await conc.sleep_until(due)
@@ -268,7 +268,7 @@ async def test_a_strand_that_blocks_for_300_ms_delays_no_timer_of_another_worker
 
 
 @many_on_real_time
-async def test_a_strand_that_blocks_for_300_ms_delays_no_socket_of_another_worker_by_50() -> None:
+async def test_a_strand_that_blocks_for_300_ms_delays_no_socket_of_another_worker_much() -> None:
     left, right = socket.socketpair()
     sent = 0.0
 
