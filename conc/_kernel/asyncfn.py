@@ -51,6 +51,12 @@ def refuse_function(async_fn: object, result: object) -> NoReturn:
     )
 
 
+def check_name(name: object) -> None:
+    """Raise TypeError unless it is a string."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, not {name!r}")
+
+
 def refuse_what_is_no_function(async_fn: object) -> None:
     """An error for what cannot be called, or was called already; nothing for a function."""
     if not callable(async_fn) or is_coroutine(async_fn):

@@ -42,7 +42,7 @@ class Crew:
         self._idle: Deque[Worker] = Deque()
         self._role: Deque[None] = Deque([None])
         self._deciding = Lock()
-        self._looks = 0  # how often a worker came to rest after it had run something
+        self.looks = 0  # how often a worker came to rest after it had run something
 
     # ---- unstarted strands ----------------------------------------------------------------------------------------
 
@@ -111,23 +111,28 @@ class Crew:
 
     # ---- when all sleep -------------------------------------------------------------------------------------------
 
-    def all_asleep(self, worker: Worker) -> float:
+    def all_asleep(self, worker: Worker, looks: int) -> float:
         """Called by a worker that has announced its sleep, and found no event; no time of its own will wake it.
 
         The last one decides what that means. Returns how many seconds the caller may sleep: 0 if it has to look again.
+
+        Args:
+            worker: the caller.
+            looks: what `looks` was before the caller looked for events.
         """
         self._deciding.acquire()  # one at a time: of two that fall asleep together, the second sees the first asleep
         try:
             if worker.stirred:
                 worker.stirred = False
-                self._looks += 1
-            worker.looks = self._looks
+                looks += looks == self.looks
+                self.looks += 1
+            worker.looks = looks
             sleeps = self._sleeps()
             if self.wakers or sleeps is None:
                 return math.inf
             deadline = min(other.deadline for other in self.workers)
             if self.clock.virtual:
-                if self._let_others_look():
+                if any(other.stirred for other in self.workers) or self._let_others_look():
                     return math.inf
             else:
                 if deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
@@ -160,7 +165,7 @@ class Crew:
 
     def _let_others_look(self) -> bool:
         """Wake those whose descriptors may have become ready by what another worker did since they looked."""
-        late = [one for one in self.workers if one.looks < self._looks and one.descriptors.any_waiting()]
+        late = [one for one in self.workers if one.looks < self.looks and one.descriptors.any_waiting()]
         for one in late:
             one.ring()
         return bool(late)

@@ -27,7 +27,7 @@ class Direction:
     """Reading from a descriptor, or writing to it: whether that may succeed now, and who waits until it may.
 
     Attributes:
-        asked: what the waiting task wants to read, if its `value` is the function to read with: see `Descriptors.notify`.
+        asked: how many bytes the waiting task wants, if its `value` is a function to read with; see `notify`.
 
     Invariant: at most one task waits; its `wait` is this object.
     """

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from conc._kernel.task import Task, tell_joiners
 from conc._kernel.tree import open_nurseries
-from conc.errors import RunFinished
+from conc.errors import Cancelled, RunFinished
 
 if TYPE_CHECKING:
     from conc._kernel.worker import Worker
+
+ATTEMPTS = 100  # how many times clean-up code is told that it cannot wait any more
 
 
 class EndOfStrand:
@@ -27,6 +29,11 @@ class EndOfStrand:
         task.parent_nursery.child_ended(task, self._error)  # type: ignore[union-attr]
         tell_joiners(self._joiners)
 
+    def refuse(self) -> None:
+        """The run was stopped, and the nursery will not raise the error any more."""
+        if self._error is not None and not isinstance(self._error, Cancelled):
+            self._task.strand.worker.generators.errors.append(self._error)  # type: ignore[union-attr]
+
 
 def abandon(worker: Worker) -> None:
     """Close the coroutines of what did not end, innermost first, and take each out of the line it stands in."""
@@ -39,6 +46,8 @@ def abandon(worker: Worker) -> None:
         for nursery in open_nurseries(task):
             if not nursery.parallel:
                 family.extend(nursery.children)
+            errors, nursery._errors = nursery._errors, []
+            worker.generators.errors.extend(errors)  # it will not raise them any more
     worker.roots.clear()
     for task in reversed(family):
         if not task.ended and task.coro is not None:
@@ -47,17 +56,26 @@ def abandon(worker: Worker) -> None:
     worker.refuse_mail()
 
 
+def is_over(coro: Any) -> bool:
+    """Whether a coroutine has run to its end."""
+    return getattr(coro, "cr_frame", None) is None and getattr(coro, "gi_frame", None) is None
+
+
 def close_task(worker: Worker, task: Task[Any]) -> None:
     """Let a task run into a GeneratorExit where it stands, as its last step."""
     if task.wait is not None:
         task.wait.withdraw(task)
+    coro: Any = task.coro
     worker.task = task
-    try:
-        task.coro.close()  # type: ignore[union-attr]
-    except BaseException as error:  # clean-up that wants to wait cannot any more
-        worker.generators.errors.append(error)
-    finally:
-        worker.task = None
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            coro.close()
+        except BaseException as error:  # of clean-up code; or it wants to wait, which it cannot any more
+            if attempt == ATTEMPTS or is_over(coro):
+                worker.generators.errors.append(error)
+        if is_over(coro):
+            break
+    worker.task = None
     task.scope = task.base_scope
     task.leave(None, RunFinished("the runtime was stopped before this task ended"))
     if worker.watched:

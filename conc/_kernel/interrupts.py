@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one cancels the main task, the second is raised where the main thread stands."""
+"""Ctrl-C: the first one cancels the main task, the second is raised where the main thread stands, or stops the kernel."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 class Interrupts:
     """Takes the place of Python's default SIGINT handler while a run lasts, on the main thread only.
 
+    It is there before anything of the run is, and until nothing is left of it, so that no KeyboardInterrupt finds the
+    runtime half made or half torn down. A Ctrl-C that nobody has seen when the block ends is raised there.
+
     The handler takes no lock and touches no task: it posts a message to the root strand. The C handler of the
     interpreter writes to a bell that the poller watches, or a signal that comes just before the sleep would not be
     noticed until something else happens.
     """
 
-    def __init__(self, worker: Worker, strand: Strand, cancel: Callable[[], None]) -> None:
-        self.count = 0
-        self._worker = worker
-        self._strand = strand
-        self._cancel = cancel
+    def __init__(self) -> None:
+        self._count = 0
+        self._seen = 0
+        self._strand: Strand | None = None
+        self._first: Callable[[], None] | None = None
+        self._second: Callable[[], None] | None = None
         self._bell: SocketBell | None = None
         self._previous: Handler = None
         self._previous_fd = -1
@@ -34,22 +38,43 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if sigint_is_default():
             self._bell = SocketBell()
-            self._worker.watch_bell(self._bell)
-            self._previous_fd = wake_on_signals(self._bell.write_fileno())
             self._previous = install_sigint(self._handle)
+            self._previous_fd = wake_on_signals(self._bell.write_fileno())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._bell is not None:
-            restore_sigint(self._previous, self._handle)
             wake_on_signals(self._previous_fd)
-            self._worker.watch_bell(None)
             self._bell = None
+            restore_sigint(self._previous, self._handle)
+            if self._count and not self._seen:
+                raise KeyboardInterrupt
+
+    def attach(self, worker: Worker, strand: Strand, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """From now on the first Ctrl-C lets `strand` call `first`, the next ones `second`, on `worker`."""
+        if self._bell is not None:
+            worker.watch_bell(self._bell)
+        self._first, self._second, self._strand = first, second, strand
+        if self._count:
+            strand.post(first)
+
+    def detach(self) -> bool:
+        """The run has ended: True if there was a Ctrl-C."""
+        self._strand = None
+        self._seen = self._count
+        return self._seen > 0
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-        if self.count > 1:
+        self._count += 1
+        if self._strand is None:
+            return
+        if self._count == 1:
+            self._strand.post(self._first)  # type: ignore[arg-type]
+        elif frame is not None and frame.f_globals.get("__name__", "").startswith("conc."):
+            # A lock may be held here, or something half done: the kernel ends by itself. If it stands in a call from a
+            # step that does not end, the next Ctrl-C may be luckier.
+            self._strand.post(self._second)  # type: ignore[arg-type]
+        else:
             raise KeyboardInterrupt
-        self._strand.post(self._cancel)

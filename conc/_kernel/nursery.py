@@ -9,7 +9,7 @@ from inspect import CO_ASYNC_GENERATOR
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
-from conc._kernel.asyncfn import as_coroutine, function_name, is_coroutine, refuse_function, refuse_what_is_no_function
+from conc._kernel.asyncfn import as_coroutine, check_name, function_name, is_coroutine, refuse_what_is_no_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task, current_worker, slot
 from conc._kernel.strand import Strand
@@ -81,6 +81,8 @@ class Nursery:
 
         Checkpoint: never.
         """
+        if name is not None:
+            check_name(name)
         worker = slot.worker or current_worker()
         strand = self._home
         running = worker.task
@@ -113,8 +115,7 @@ class Nursery:
         self, worker: Worker, async_fn: Callable[..., Awaitable[T]], args: tuple[Any, ...], name: str | None
     ) -> Task[T]:
         """The start of a child that is a strand of its own, or whose nursery is at home in another strand."""
-        if not callable(async_fn) or is_coroutine(async_fn):
-            refuse_function(async_fn, None)
+        refuse_what_is_no_function(async_fn)
         if self._closed:
             raise RuntimeError(
                 "start_soon: this nursery has ended; "
@@ -183,8 +184,9 @@ class Nursery:
         Checkpoint: always, and it waits.
         If cancelled: the child is cancelled and has ended; if it had called ``started``, its value is returned.
         """
-        if not callable(async_fn) or is_coroutine(async_fn):
-            refuse_function(async_fn, None)
+        refuse_what_is_no_function(async_fn)
+        if name is not None:
+            check_name(name)
         if self.parallel or current_task().strand is not self.strand:
             raise RuntimeError(
                 "start: the child moves to this nursery within one strand; here it would have to change strands. "
@@ -258,12 +260,15 @@ class Nursery:
             self.cancel_scope._cancel("nursery", f"the block raised {type(error).__name__}")
         elif error is not None and not self.cancel_scope.cancelled:
             self.cancel_scope._cancel("nursery", "the block was left by a cancellation")
-        if not self.children and not self._starting:
-            await cancel_shielded_checkpoint()
-        while self.children or self._starting:
-            self._waiting = True
-            host.wait = self
-            await suspend(host)
+        try:
+            if not self.children and not self._starting:
+                await cancel_shielded_checkpoint()
+            while self.children or self._starting:
+                self._waiting = True
+                host.wait = self
+                await suspend(host)
+        except GeneratorExit as stop:
+            return stop  # the run was stopped: host and children are closed where they stand
         self._closed = True
         self._home = None
         if self._errors:

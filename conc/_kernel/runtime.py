@@ -104,39 +104,41 @@ class Runtime:
             Deadlock: nothing could wake any task any more; clean-up has run.
             RuntimeError: called inside a running program, or in a child process after a fork.
         """
-        main = self.start(async_fn, *args)
-        worker = self._crew.workers[0]  # type: ignore[union-attr]
-        root = self._root
-        assert root is not None
-        interrupted = None
-        leave = worker.enter_thread()
-        try:
-            with Interrupts(worker, root.strand, lambda: self._shut_down("interrupt", "Ctrl-C")) as interrupts:
+        with Interrupts() as interrupts:
+            main = self.start(async_fn, *args)
+            worker = self._crew.workers[0]  # type: ignore[union-attr]
+            root = self._root
+            assert root is not None
+            interrupted = None
+            leave = worker.enter_thread()
+            try:
+                interrupts.attach(
+                    worker,
+                    root.strand,
+                    lambda: self._shut_down("interrupt", "Ctrl-C"),
+                    lambda: self._stop("a second Ctrl-C"),
+                )
+                worker.run()
+            except KeyboardInterrupt as error:  # the second Ctrl-C, in something that the kernel has called
+                interrupted = error
+                self._stop("a second Ctrl-C")
+            except BaseException:
+                self._stop("an error of an instrument, a policy or the kernel")
+                raise
+            finally:
                 try:
-                    worker.run()
-                except KeyboardInterrupt as error:  # the second Ctrl-C, which found the main thread in the kernel
-                    interrupted = error
-                    self._stop("a second Ctrl-C")
-                except BaseException:
-                    self._stop("an error of an instrument, a policy or the kernel")
-                    raise
-                finally:
                     self._end(worker)
-                if interrupts.count:
-                    interrupted = interrupted or KeyboardInterrupt()
-        except BaseException:
-            if self._crew is not None:
-                self._call_off(worker)  # nothing has run yet: Ctrl-C could not be taken over
-            raise
-        finally:
-            leave()
-        outcome = self._sum_up(main, interrupted)
-        if outcome is None:
-            return main.join_nowait()
-        try:
-            raise outcome
-        finally:
-            del outcome, main, interrupted, worker, root, interrupts, leave  # its traceback holds this frame
+                finally:
+                    leave()
+            if interrupts.detach():
+                interrupted = interrupted or KeyboardInterrupt()
+            outcome = self._sum_up(main, interrupted)
+            if outcome is None:
+                return main.join_nowait()
+            try:
+                raise outcome
+            finally:
+                del outcome, main, interrupted, worker, root, interrupts, leave  # its traceback holds this frame
 
     def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> Task[T]:
         """Make the main task without running it: for a program that steps the runtime itself (see `step`).

@@ -83,7 +83,7 @@ class Worker:
         self.steps_left = STEPS
         self.stepped = False  # by a caller, who wants control back after a step: only a step of nothing may wait
         self.stirred = False  # whether it has run anything since it last came to rest
-        self.looks = 0  # how many times somebody had come to rest when this worker last looked at its descriptors
+        self.looks = 0  # what `crew.looks` was before this worker last looked at its descriptors, and found nothing
         self.seam: Seam | None = None
         self.watched: Watchers | None = None
         self._patience = math.inf if workers == 1 else 1.0
@@ -260,9 +260,10 @@ class Worker:
         if wait is not None:
             events = poller.poll(min(wait, self._patience))
         else:
+            looks = self.crew.looks
             events = poller.poll(0)
             if not events and self.asleep:
-                limit = min(self.crew.all_asleep(self), self._patience)
+                limit = min(self.crew.all_asleep(self, looks), self._patience)
                 if limit:
                     events = poller.poll(None if limit == math.inf else limit)
         self._bell.quiet()

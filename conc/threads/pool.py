@@ -16,7 +16,6 @@ from conc._os.sync import Lock, local
 from conc._os.threads import current_ident, current_thread, start_daemon
 
 IDLE_SECONDS: Final = 10.0  # how long a thread waits for another job
-
 ARRIVAL_SECONDS: Final = 1.0  # at the end, for a thread on its way: a second Ctrl-C may have struck before it was woken
 
 
@@ -109,7 +108,7 @@ class Pool:
         with self.lock:
             if done is not None:
                 done.settle()
-            else:
+            elif thread is self._coming:
                 self._arrived()
             if self._line:
                 job, _ = self._line.popitem(last=False)

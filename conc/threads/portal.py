@@ -135,15 +135,15 @@ class Portal:
     # ---- in the strand --------------------------------------------------------------------------------------------
 
     @property
-    def is_open(self) -> bool:
+    def _is_open(self) -> bool:
         """Whether calls are carried out. Asked by the strand."""
         return not (self._over or self._nursery._closed or self._crew.stopped)
 
-    def fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Let the nursery have an error that belongs to no caller."""
         self._nursery.start_soon(_raise, error, name="portal")
 
-    async def leave(self) -> None:
+    async def _leave(self) -> None:
         """Let in what has been posted, then nothing more. By the task that opened the portal, in its last step.
 
         Checkpoint: it waits for what was posted before; no cancel point.
@@ -154,9 +154,9 @@ class Portal:
         task.wait = LAST_CALLS
         self._nursery.strand.post(lambda: unpark(task))  # behind all that was posted before
         await suspend(task)
-        self.close()
+        self._close()
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Let in nothing more."""
         self._closing = self._over = True
         self._crew.wakers.pop(self, None)
@@ -210,11 +210,11 @@ class Soon:
 
     def __call__(self) -> None:
         """Make the call."""
-        if self._portal.is_open and self.take():
+        if self._portal._is_open and self.take():
             try:
                 _call(self._context, self._fn, self._args)
             except BaseException as error:
-                self._portal.fail(error)
+                self._portal._fail(error)
 
 
 class Call:
@@ -232,7 +232,7 @@ class Call:
     def __call__(self) -> None:
         """Make the call."""
         portal, future = self._portal, self._future
-        if not portal.is_open:
+        if not portal._is_open:
             self.refuse()
         elif future.set_running_or_notify_cancel():
             try:
@@ -240,7 +240,7 @@ class Call:
             except BaseException as error:
                 future.set_exception(error)
                 if not isinstance(error, Exception):
-                    portal.fail(error)
+                    portal._fail(error)
             else:
                 future.set_result(value)
 
@@ -269,7 +269,7 @@ class Start:
     def __call__(self) -> None:
         """Start the task."""
         portal, future = self._portal, self._unanswered[0]
-        if not portal.is_open or future.cancelled():
+        if not portal._is_open or future.cancelled():
             self.refuse()
             return
         portal._started[self] = None
@@ -390,9 +390,9 @@ class PortalBlock:
         worker = slot.worker
         is_in_order = worker is not None and worker.task is portal._nursery.parent_task
         if is_in_order and not isinstance(error, GeneratorExit):
-            await portal.leave()
+            await portal._leave()
         else:
-            portal.close()
+            portal._close()
         return await self._manager.__aexit__(kind, error, traceback)
 
     def __enter__(self) -> NoReturn:

@@ -68,7 +68,6 @@ async def to_thread(fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool 
         del crew.wakers[job]
         if job.state is not DONE:
             job.abandon()
-            task.wait = None
     error = job.error
     if error is not None:
         job.error = None

@@ -22,12 +22,15 @@ async def sleep(seconds: float) -> None:
         seconds: how long, at least 0; inf is for ever.
 
     Raises:
-        ValueError: negative, or not a number.
+        ValueError: negative, or NaN.
+        TypeError: not a number.
 
     Checkpoint: always, and it lets others run.
     If cancelled: it ends early.
     """
-    if seconds != seconds or seconds < 0:
+    if type(seconds) is not float:
+        seconds = check_time(seconds, "seconds")
+    if not seconds >= 0:  # which NaN is not
         raise ValueError(f"seconds must be at least 0, not {seconds}")
     if seconds == 0:
         await checkpoint()

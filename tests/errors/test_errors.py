@@ -34,7 +34,8 @@ def test_all_other_errors_are_of_one_family(error: type[BaseException]) -> None:
 
 
 def test_everything_in_the_module_is_public_and_documented() -> None:
-    defined = {name for name, thing in vars(errors).items() if inspect.isclass(thing) and thing.__module__ == errors.__name__}
+    classes = {name: thing for name, thing in vars(errors).items() if inspect.isclass(thing)}
+    defined = {name for name, thing in classes.items() if thing.__module__ == errors.__name__}
 
     assert defined == set(errors.__all__)
     for error in ALL:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple
 
 import conc
 from conc_testing import VirtualClock
@@ -13,9 +13,40 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-def run(main: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> T:
+def run(main: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     """`conc.run` on virtual time: sleeps cost nothing, and a program that hangs is a Deadlock."""
     return conc.run(main, *args, clock=VirtualClock())
+
+
+async def nothing() -> None:
+    """An async function that does nothing."""
+
+
+async def fail(error: BaseException) -> None:
+    """An async function that raises at once."""
+    raise error
+
+
+def messages(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    """What the members of a group say."""
+    return [str(error) for error in group.exceptions]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group of groups, or the one error there is."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]
+
+
+def all_told(error: BaseException) -> list[str]:
+    """What an error says, with its causes, contexts and members."""
+    seen = [error]
+    for one in seen:
+        seen.extend(part for part in (one.__cause__, one.__context__) if part is not None and part not in seen)
+        if isinstance(one, BaseExceptionGroup):
+            seen.extend(one.exceptions)
+    return [str(one) for one in seen]
 
 
 class Driven:
@@ -37,7 +68,7 @@ class Driven:
         self.runtime.root_strand.post(function)
         self.runtime.step(1)
 
-    def start(self, async_fn: Callable[[Unpack[Ts]], Awaitable[T]], *args: Unpack[Ts]) -> conc.Task[T]:
+    def start(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> conc.Task[T]:
         """Start a task, and let everything run that can."""
         tasks: list[conc.Task[T]] = []
         nursery = self._nursery

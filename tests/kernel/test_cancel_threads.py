@@ -195,8 +195,9 @@ def test_a_thread_that_cancels_after_the_run_does_no_harm() -> None:
             tasks.append(nursery.start_soon(conc.sleep, 0))
 
     conc.run(main)
-    thread = threading.Thread(target=lambda: (scopes[0].cancel(), tasks[0].cancel()))
-    thread.start()
-    thread.join()
+    for cancel in (scopes[0].cancel, tasks[0].cancel):
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        thread.join()
     assert not scopes[0].cancelled_caught
     assert tasks[0].join_nowait() is None

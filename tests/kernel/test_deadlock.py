@@ -76,7 +76,29 @@ def test_the_tree_has_the_strands_of_all_workers(clock: Callable[[], Clock], wor
     for number in range(4):
         assert f"═══strand {number} #" in str(caught.value)
     assert str(caught.value).count(": waits for Event.wait") == 4
-    assert not hasattr(caught.value, "__notes__"), "it was declared a second time"
+
+
+@CLOCKS
+def test_workers_that_wake_to_describe_their_strands_do_not_declare_it_again(clock: Callable[[], Clock]) -> None:
+    async def main() -> None:
+        on_three_workers = threading.Barrier(3)
+
+        async def strand() -> None:
+            on_three_workers.wait(5.0)
+            await Event().wait()
+
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(3):
+                nursery.start_soon(strand, name="strand")
+
+    for _ in range(10):
+        with pytest.raises(conc.Deadlock) as caught:
+            conc.run(main, clock=clock(), workers=3)
+
+        text = str(caught.value)
+        assert [text.count(f"strand #{number}: waits for Event.wait") for number in (3, 6, 9)] == [1, 1, 1]
+        assert all(f"[worker {index}]" in text for index in range(3))
+        assert not hasattr(caught.value, "__notes__")
 
 
 def test_a_task_that_joins_one_that_joins_it_is_a_deadlock() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 import conc
-from conc.lowlevel import current_runtime
+from conc.lowlevel import current_runtime, current_task
 from conc.sync import Event, Semaphore
 from conc_testing import settle
 from tests.kernel.support import run
@@ -28,8 +28,11 @@ class Thing:
     """Something that can be watched dying."""
 
 
-class Failure(Exception):  # noqa: N818 - an error that can be watched dying
+class Failure(Exception):
     """An error that can be watched dying."""
+
+
+X = TypeVar("X")
 
 
 class Watch:
@@ -38,7 +41,7 @@ class Watch:
     def __init__(self) -> None:
         self._references: dict[str, weakref.ref[Any]] = {}
 
-    def on(self, name: str, thing: Any) -> Any:
+    def on(self, name: str, thing: X) -> X:
         self._references[name] = weakref.ref(thing)
         return thing
 
@@ -92,7 +95,6 @@ def test_a_task_that_failed_is_freed_with_its_error() -> None:
         except* Failure:
             pass
         await settle()
-        del nursery
         assert watch.left() == []
 
     run(main)
@@ -153,7 +155,6 @@ def test_a_joined_failure_is_freed() -> None:
                     await conc.sleep_forever()
             except* Failure:
                 pass
-            del nursery
         await settle()
         assert watch.left() == []
 
@@ -341,84 +342,108 @@ def test_many_rounds_leave_no_garbage_for_the_collector() -> None:
     run(main)
 
 
-HOWS = ["nursery", "scope", "timeout", "split", "failing split", "semaphore", "waiting semaphore", "clean-up", "join", "start"]
+class Failing:
+    """Ways to fail, through frames that know the nursery, scope, task or semaphore that they used."""
 
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
 
-@pytest.mark.parametrize("how", HOWS)
-def test_a_failure_is_freed_although_frames_that_it_passed_know_what_they_used(how: str) -> None:
-    watch = Watch()
-
-    async def fail(thing: Thing) -> None:
+    async def _fail(self, thing: Thing) -> None:
         await conc.checkpoint()
-        raise watch.on("error", Failure())
+        raise self.watch.on("error", Failure())
 
-    async def fail_in_the_end(thing: Thing) -> None:
+    async def _fail_in_the_end(self, thing: Thing) -> None:
         try:
             await conc.sleep_forever()
         finally:
-            raise watch.on("error", Failure())
+            raise self.watch.on("error", Failure())
 
-    async def close_soon(semaphore: Semaphore) -> None:
+    async def in_a_nursery(self, thing: Thing) -> None:
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(self._fail, thing)
+            await conc.sleep_forever()
+
+    async def behind_a_scope(self, thing: Thing) -> None:
+        with conc.CancelScope() as scope:
+            assert not scope.cancel_called
+        await self._fail(thing)
+
+    async def by_a_timeout(self, thing: Thing) -> None:
+        with conc.fail_after(1) as limit:
+            await conc.sleep_forever()
+        raise AssertionError(limit)
+
+    async def beside_a_cancellation(self, thing: Thing) -> None:
+        with conc.move_on_after(1) as limit:
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(self._fail_in_the_end, thing)
+                await conc.sleep_forever()
+        raise AssertionError(limit)
+
+    async def beside_a_timeout(self, thing: Thing) -> None:
+        with conc.fail_after(1) as limit:
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(self._fail_in_the_end, thing)
+                await conc.sleep_forever()
+        raise AssertionError(limit)
+
+    async def at_a_closed_semaphore(self, thing: Thing) -> None:
+        semaphore = Semaphore(0)
         semaphore.close()
+        await semaphore.acquire()
 
-    async def ready_then_fail(thing: Thing, *, task_status: conc.TaskStatus) -> None:
-        task_status.started()
-        await fail(thing)
+    async def at_a_semaphore_that_is_closed_meanwhile(self, thing: Thing) -> None:
+        async def close() -> None:
+            semaphore.close()
 
-    async def child(thing: Thing) -> None:
-        match how:
-            case "nursery":
-                async with conc.open_nursery() as nursery:
-                    nursery.start_soon(fail, thing)
-                    await conc.sleep_forever()
-            case "scope":
-                with conc.CancelScope() as scope:
-                    assert not scope.cancel_called
-                await fail(thing)
-            case "timeout":
-                with conc.fail_after(1) as limit:
-                    await conc.sleep_forever()
-                assert limit
-            case "split" | "failing split":
-                with conc.fail_after(1) if how == "failing split" else conc.move_on_after(1) as limit:
-                    async with conc.open_nursery() as nursery:
-                        nursery.start_soon(fail_in_the_end, thing)
-                        await conc.sleep_forever()
-                assert limit
-            case "semaphore" | "waiting semaphore":
-                semaphore = Semaphore(0)
-                if how == "waiting semaphore":
-                    current_runtime().root_nursery.start_soon(close_soon, semaphore)
-                else:
-                    semaphore.close()
-                await semaphore.acquire()
-            case "clean-up":
-                try:
-                    await conc.sleep_forever()
-                finally:
-                    await fail(thing)
-            case "join":
-                async with conc.open_nursery() as nursery:
-                    task = nursery.start_soon(fail, thing)
-                    with conc.CancelScope(shield=True):
-                        await task.join()
-            case "start":
-                async with conc.open_nursery() as nursery:
-                    await nursery.start(ready_then_fail, thing)
-                    await conc.sleep_forever()
+        semaphore = Semaphore(0)
+        current_runtime().root_nursery.start_soon(close)
+        await semaphore.acquire()
+
+    async def by_joining_a_failure(self, thing: Thing) -> None:
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(self._fail, thing)
+            with conc.CancelScope(shield=True):
+                await task.join()
+
+    async def after_a_start(self, thing: Thing) -> None:
+        async def ready_then_fail(*, task_status: conc.TaskStatus) -> None:
+            task_status.started()
+            await self._fail(thing)
+
+        async with conc.open_nursery() as nursery:
+            await nursery.start(ready_then_fail)
+            await conc.sleep_forever()
+
+    async def in_clean_up(self, thing: Thing) -> None:
+        try:
+            with conc.move_on_after(1):
+                await conc.sleep_forever()
+        finally:
+            await self._fail(thing)
+
+    async def in_clean_up_of_a_cancelled_task(self, thing: Thing) -> None:
+        try:
+            current_task().cancel()
+            await conc.sleep_forever()
+        finally:
+            with conc.CancelScope(shield=True):
+                await self._fail(thing)
+
+
+@pytest.mark.parametrize("way", [name for name in vars(Failing) if not name.startswith("_")])
+def test_a_failure_is_freed_although_the_frames_that_it_passed_know_what_they_used(way: str) -> None:
+    watch = Watch()
 
     async def main() -> None:
         try:
             async with conc.open_nursery() as nursery:
+                child = getattr(Failing(watch), way)
                 watch.on("task", nursery.start_soon(child, watch.on("argument", Thing())))
-                await conc.sleep(0.5)
-                nursery.cancel_scope.shield = True
-                if how == "clean-up":
-                    nursery.cancel_scope.cancel()
+                await conc.sleep_forever()
         except* Exception:
             pass
         await settle()
-        del nursery
         assert watch.left() == []
 
     run(main)

@@ -266,7 +266,7 @@ def test_a_policy_that_picks_nobody_is_named(index: int) -> None:
 
 
 def test_a_policy_needs_one_worker_and_says_so() -> None:
-    with pytest.raises(ValueError, match="policy.*workers=1"):
+    with pytest.raises(ValueError, match=r"policy.*workers=1"):
         conc.Runtime(policy=LastFirst(), workers=2)
 
 

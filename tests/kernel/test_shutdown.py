@@ -16,7 +16,7 @@ import conc
 from conc.lowlevel import cancel_shielded_checkpoint, current_runtime
 from conc.sync import Event, Semaphore
 from conc_testing import VirtualClock, settle
-from tests.kernel.support import run
+from tests.kernel.support import all_told, run
 
 
 async def stuck() -> None:
@@ -215,13 +215,9 @@ def test_an_error_while_stopping_is_not_lost() -> None:
 
     with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
         run_with_limit(main, 5)
-    seen: list[BaseException] = [caught.value]
-    for error in seen:
-        seen.extend(part for part in (error.__cause__, error.__context__) if part is not None and part not in seen)
-        if isinstance(error, BaseExceptionGroup):
-            seen.extend(error.exceptions)
-    assert "while stopping" in [str(error) for error in seen]
-    assert any("shutdown_timeout" in str(error) for error in seen)
+    told = all_told(caught.value)
+    assert "while stopping" in told
+    assert any("shutdown_timeout" in words for words in told)
 
 
 def test_the_error_of_main_is_not_lost_when_the_rest_has_to_be_stopped() -> None:

@@ -1,13 +1,14 @@
 """The last worker to fall asleep decides whether anything can still wake anybody (DESIGN section 4, Deadlock).
 
-A worker that goes to sleep announces it, looks into its queues once more, and then looks at all others, one worker at a
-time decides. There is no moment at which it sees them all at once, so flags and queues alone are not enough: while it
-looks at the second worker the first may wake, take its mail, post to the third and fall asleep again. So each sleep has a
-number. The one that decides reads the numbers of all, then whether a thread that is not ours lives, then all inboxes, and
-then the numbers again: if they are the same, there was a moment, between the two readings, at which all slept, and
-nobody outside and nothing in the inboxes could wake them.
+A worker that goes to sleep announces it, looks into its queues once more, and then looks at all workers; one at a time
+decides. There is no moment at which it sees them all at once, so flags and queues alone are not enough: while it looks at
+the second worker the first may wake, take its mail, post to the third and fall asleep again. So each worker counts its
+sleeps. Who decides looks whether all are at rest, reads the counts, asks whether a thread that is not ours lives, and
+does both again. If all are at rest and nobody has slept anew, there was a moment between the two looks at which all
+slept, with nothing in the queues. At rest is who has an empty inbox and then, read in this order, the flag up: a worker
+takes its flag down before it takes its mail.
 
-Here packets travel from worker to worker; the first worker also starts a thread of its own, which posts and ends.
+Here a packet travels from worker to worker; or the first worker starts a thread, which posts one and ends.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class Broken(Enum):
 
     LOOK_BEFORE_ANNOUNCING = auto()
     INBOXES_NOT_LOOKED_INTO = auto()
-    ONE_WORKER_AFTER_THE_OTHER = auto()
-    FLAGS_THEN_INBOXES = auto()
-    FLAGS_WITHOUT_NUMBERS = auto()
+    ONE_LOOK = auto()
+    TWO_LOOKS_WITHOUT_COUNTS = auto()
+    FLAG_READ_BEFORE_THE_INBOX = auto()
     MAIL_TAKEN_BEFORE_THE_FLAG_IS_DOWN = auto()
     ASK_FOR_THREADS_FIRST = auto()
     ASK_FOR_THREADS_LAST = auto()
@@ -39,7 +40,7 @@ class Broken(Enum):
 @dataclass(slots=True, eq=False, repr=False)
 class Worker(Shared):
     inbox: deque[Packet] = field(default_factory=deque)
-    asleep: int = 0  # the number of this sleep, or 0
+    asleep: bool = False
     sleeps: int = 0
     bell: bool = False
     relook: bool = False
@@ -75,29 +76,44 @@ class LastOne(Model):
         if me is self.workers[0] and self.from_thread:
             yield "start a thread"
             self.thread_lives = True
-        if me.asleep:
-            yield from self.sleep(me)
+        if not me.asleep:
+            declared = yield from self.fall_asleep(me)
+            if declared:
+                return
         while True:
+            yield Wait("sleep", lambda: me.bell or (me.relook and not self.thread_lives))
+            me.bell = False
+            yield "take its flag down"
+            me.asleep = False
+            yield from self.work(me)
+            declared = yield from self.fall_asleep(me)
+            if declared:
+                return
+
+    def work(self, me: Worker) -> Steps[None]:
+        yield "take what is there"
+        while me.inbox:
+            yield from self.pass_on(me.inbox.popleft())
             yield "take what is there"
-            if me.inbox:
-                yield from self.pass_on(me.inbox.popleft())
-                continue
+
+    def fall_asleep(self, me: Worker) -> Steps[bool]:
+        """Until it sleeps, or has declared that nobody will wake any more."""
+        while True:
+            nobody = False
             if self.broken is Broken.LOOK_BEFORE_ANNOUNCING:
                 nobody = yield from self.decide(me)
-                yield "announce its sleep"
-                me.sleeps += 1
-                me.asleep = me.sleeps
-            else:
-                yield "announce its sleep"
-                me.sleeps += 1
-                me.asleep = me.sleeps
+            yield "announce its sleep"
+            me.sleeps += 1
+            me.asleep = True
+            if self.broken is not Broken.LOOK_BEFORE_ANNOUNCING:
                 yield "look into its inbox once more"
                 if me.inbox:
                     packet = me.inbox.popleft() if self.broken is Broken.MAIL_TAKEN_BEFORE_THE_FLAG_IS_DOWN else ()
                     yield "take its flag down"
-                    me.asleep = 0
+                    me.asleep = False
                     if packet:
                         yield from self.pass_on(packet)
+                    yield from self.work(me)
                     continue
                 nobody = yield from self.decide(me)
             if nobody:
@@ -105,14 +121,7 @@ class LastOne(Model):
                 require(not self.thread_lives, "false alarm: a thread lives")
                 require(not self.declared, "the deadlock is declared twice")
                 self.declared = True
-                return
-            yield from self.sleep(me)
-
-    def sleep(self, me: Worker) -> Steps[None]:
-        yield Wait("sleep", lambda: me.bell or (me.relook and not self.thread_lives))
-        me.bell = False
-        yield "take its flag down"
-        me.asleep = 0
+            return nobody
 
     def pass_on(self, packet: Packet) -> Steps[None]:
         if len(packet) == 1:
@@ -127,7 +136,7 @@ class LastOne(Model):
         yield f"read the flag of {target}"
         if target.asleep:
             yield f"take the flag of {target} down"
-            target.asleep = 0
+            target.asleep = False
             yield f"ring for {target}"
             target.bell = True
 
@@ -141,26 +150,22 @@ class LastOne(Model):
         yield "unlock the decision"
         self.decider = None
         if nobody:
-            me.asleep = 0  # until it has looked again nobody is the last one; before the next can have the lock
+            me.asleep = False  # until it has looked again nobody is the last one; before the next can have the lock
         return nobody
 
     def nobody_can_wake_us(self, me: Worker) -> Steps[bool]:
-        plan = PLANS.get(self.broken, ("all asleep", "no thread", "inboxes empty", "same sleep"))
-        others = tuple(worker for worker in self.workers if worker is not me)
-        numbers: tuple[int, ...] = ()
+        plan = PLANS.get(self.broken, ("at rest", "counts", "no thread", "at rest", "same counts"))
+        counts: tuple[int, ...] = ()
         holds = True
         me.relook = False
         while plan and holds:
-            if plan[0] == "all asleep":
-                numbers = yield from self.numbers_of(others)
-                holds = len(numbers) == len(others)
-            elif plan[0] == "same sleep":
-                again = yield from self.numbers_of(others)
-                holds = len(again) == len(numbers) if self.broken is Broken.FLAGS_WITHOUT_NUMBERS else again == numbers
-            elif plan[0] == "inboxes empty":
-                holds = yield from self.are_empty(self.workers)
-            elif plan[0] == "each asleep and empty":
-                holds = yield from self.are_asleep_and_empty(others)
+            if plan[0] == "at rest":
+                holds = yield from self.all_at_rest()
+            elif plan[0] == "counts":
+                counts = yield from self.counts()
+            elif plan[0] == "same counts":
+                again = yield from self.counts()
+                holds = again == counts
             else:
                 yield "look for threads that are not ours"
                 holds = not self.thread_lives
@@ -168,53 +173,78 @@ class LastOne(Model):
             plan = plan[1:]
         return holds
 
-    def numbers_of(self, workers: tuple[Worker, ...]) -> Steps[tuple[int, ...]]:
-        """Up to the first that does not sleep."""
-        numbers: tuple[int, ...] = ()
-        while len(numbers) < len(workers):
-            yield f"read whether {workers[len(numbers)]} sleeps"
-            if not workers[len(numbers)].asleep:
-                break
-            numbers += (workers[len(numbers)].asleep,)
-        return numbers
+    def all_at_rest(self) -> Steps[bool]:
+        workers = self.workers
+        rests = True
+        while workers and rests:
+            worker, workers = workers[0], workers[1:]
+            if self.broken is Broken.FLAG_READ_BEFORE_THE_INBOX:
+                yield f"read whether {worker} sleeps"
+                rests = worker.asleep
+            if rests and self.broken is not Broken.INBOXES_NOT_LOOKED_INTO:
+                yield f"look into the inbox of {worker}"
+                rests = not worker.inbox
+            if rests and self.broken is not Broken.FLAG_READ_BEFORE_THE_INBOX:
+                yield f"read whether {worker} sleeps"
+                rests = worker.asleep
+        return rests
 
-    def are_empty(self, workers: tuple[Worker, ...]) -> Steps[bool]:
-        while workers:
-            yield f"look into the inbox of {workers[0]}"
-            if workers[0].inbox:
-                return False
-            workers = workers[1:]
-        return True
-
-    def are_asleep_and_empty(self, workers: tuple[Worker, ...]) -> Steps[bool]:
-        while workers:
-            yield f"read whether {workers[0]} sleeps"
-            if not workers[0].asleep:
-                return False
-            empty = yield from self.are_empty(workers[:1])
-            if not empty:
-                return False
-            workers = workers[1:]
-        return True
+    def counts(self) -> Steps[tuple[int, ...]]:
+        counts: tuple[int, ...] = ()
+        while len(counts) < len(self.workers):
+            yield f"read how often {self.workers[len(counts)]} has slept"
+            counts += (self.workers[len(counts)].sleeps,)
+        return counts
 
     def at_rest(self, waiting: dict[str, str]) -> None:
         require(self.declared, "nobody noticed the deadlock")
 
 
 PLANS = {
-    Broken.INBOXES_NOT_LOOKED_INTO: ("all asleep", "no thread", "same sleep"),
-    Broken.ONE_WORKER_AFTER_THE_OTHER: ("no thread", "each asleep and empty"),
-    Broken.FLAGS_THEN_INBOXES: ("all asleep", "no thread", "inboxes empty"),
-    Broken.ASK_FOR_THREADS_FIRST: ("no thread", "all asleep", "inboxes empty", "same sleep"),
-    Broken.ASK_FOR_THREADS_LAST: ("all asleep", "inboxes empty", "same sleep", "no thread"),
+    Broken.ONE_LOOK: ("no thread", "at rest"),
+    Broken.TWO_LOOKS_WITHOUT_COUNTS: ("at rest", "no thread", "at rest"),
+    Broken.ASK_FOR_THREADS_FIRST: ("no thread", "at rest", "counts", "at rest", "same counts"),
+    Broken.ASK_FOR_THREADS_LAST: ("at rest", "counts", "at rest", "same counts", "no thread"),
 }
 
 
 def last_one(workers: int, hops: str, thread: str = "", broken: Broken | None = None) -> LastOne:
+    """`hops`: the way of a packet, from the worker that has it. `thread`: that of one which a thread posts.
+
+    The third worker, where there is one, sleeps already.
+    """
     crew = {name: Worker(name) for name in "ABC"[:workers]}
-    way = tuple(crew[name] for name in hops)
-    if workers == 3:
-        crew["C"].asleep = crew["C"].sleeps = 1
-    if way:
-        way[0].inbox.append(way)
-    return LastOne("last one", tuple(crew.values()), tuple(crew[name] for name in thread), broken, bool(hops) + bool(thread))
+    for name in "C"[: workers - 2]:
+        crew[name].asleep = True
+    for first in hops[:1]:
+        crew[first].inbox.append(tuple(crew[name] for name in hops))
+    from_thread = tuple(crew[name] for name in thread)
+    return LastOne("last one", tuple(crew.values()), from_thread, broken, under_way=bool(hops) + bool(thread))
+
+
+@pytest.mark.parametrize(
+    ("workers", "hops", "thread"), [(2, "ABA", ""), (2, "", "B"), (2, "ABAB", ""), (3, "ABC", ""), (3, "", "B")]
+)
+def test_a_deadlock_is_declared_once_when_nothing_can_wake_anybody(workers: int, hops: str, thread: str) -> None:
+    assert_holds(lambda: last_one(workers, hops, thread))
+
+
+@pytest.mark.parametrize(
+    ("broken", "workers", "hops", "thread", "message"),
+    [
+        (Broken.LOOK_BEFORE_ANNOUNCING, 2, "AB", "", "nobody noticed"),
+        (Broken.INBOXES_NOT_LOOKED_INTO, 2, "AB", "", "false alarm"),
+        (Broken.ONE_LOOK, 2, "ABA", "", "false alarm"),
+        (Broken.ONE_LOOK, 3, "ABC", "", "false alarm"),
+        (Broken.TWO_LOOKS_WITHOUT_COUNTS, 2, "ABA", "", "false alarm"),
+        (Broken.FLAG_READ_BEFORE_THE_INBOX, 3, "CBCB", "", "false alarm"),
+        (Broken.MAIL_TAKEN_BEFORE_THE_FLAG_IS_DOWN, 2, "AB", "", "false alarm"),
+        (Broken.ASK_FOR_THREADS_FIRST, 2, "", "B", "false alarm"),
+        (Broken.ASK_FOR_THREADS_LAST, 2, "", "B", "false alarm"),
+        (Broken.TWO_DECIDE_AT_A_TIME, 2, "AB", "", "declared twice"),
+    ],
+)
+def test_each_broken_rule_of_the_decision_is_found(
+    broken: Broken, workers: int, hops: str, thread: str, message: str
+) -> None:
+    assert_fails(lambda: last_one(workers, hops, thread, broken), message)

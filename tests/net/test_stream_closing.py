@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,8 +11,9 @@ import conc
 from conc._kernel.current import current_worker
 from conc.errors import BusyResource, ClosedResource
 from conc.net import connect_tcp, listen_tcp
+from conc.net.network import current_network
 from conc.sync import Event
-from tests.net.support import connected, fill, on_every_network, read_all
+from tests.net.support import LARGE, connected, fill, on_every_network, read_all
 
 
 @on_every_network
@@ -47,21 +49,61 @@ async def test_closing_wakes_who_reads_and_who_writes() -> None:
         assert sorted(heard) == ["reader", "writer"]
 
 
-@on_every_network
-async def test_who_was_woken_a_moment_before_the_closing_hears_of_it_too() -> None:
-    async with connected() as (client, server):
+def take_in_events() -> None:
+    """Let the worker hear from its poller now: who waited is ready to run then, and does not run yet."""
+    worker = current_worker()
+    worker.descriptors.notify(worker.poller.poll(1))
 
-        async def read() -> None:
+
+@on_every_network
+async def test_a_writer_that_was_woken_a_moment_before_the_closing_hears_of_it() -> None:
+    async with connected() as (client, server):
+        await fill(client)
+
+        async def write() -> None:
             with pytest.raises(ClosedResource):
-                await client.read(1)
+                await client.write_all(LARGE * 8)
 
         async with conc.open_nursery() as nursery:
-            nursery.start_soon(read)
+            nursery.start_soon(write)
             await conc.sleep(0.01)
-            await server.write_all(b"x")
-            for event in current_worker().poller.poll(1):
-                current_worker().descriptors.notify([event])  # the reader is ready to run now, and does not yet
+            writing = client._writing
+            assert writing is not None
+            while writing.task is not None:
+                server._socket.recv(65_536)
+                take_in_events()
             await client.aclose()
+
+
+@on_every_network
+async def test_a_reader_that_was_given_bytes_a_moment_before_the_closing_has_them() -> None:
+    async with connected() as (client, server):
+        async with conc.open_nursery() as nursery:
+            reading = nursery.start_soon(client.read, 10)
+            await conc.sleep(0.01)
+            await server.write_all(b"in time")
+            take_in_events()
+            await client.aclose()
+
+        assert await reading.join() == b"in time"
+
+
+@on_every_network
+async def test_who_accepts_and_was_woken_a_moment_before_the_closing_hears_of_it() -> None:
+    listener = await listen_tcp("127.0.0.1", 0)
+
+    async def accept() -> None:
+        with pytest.raises(ClosedResource):
+            await listener.accept()
+
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        await conc.sleep(0.01)
+        client = current_network().socket(socket.AF_INET, socket.SOCK_STREAM)
+        client.connect_ex(listener.address)
+        take_in_events()
+        await listener.aclose()
+        client.close()
 
 
 @on_every_network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -206,6 +207,20 @@ async def test_small_writes_are_sent_at_once() -> None:
     async with connected() as (client, server):
         for stream in (client, server):
             assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@on_every_network
+async def test_more_than_is_read_ahead_for_waiting_tasks_arrives_whole() -> None:
+    async with AsyncExitStack() as stack, conc.open_nursery() as nursery:
+        streams = [await stack.enter_async_context(connected()) for _ in range(8)]
+        tasks = [nursery.start_soon(read_all, server) for _, server in streams]
+        for _ in range(10):
+            await conc.sleep(0.005)  # all wait for bytes; then each has more than one reading takes
+            for number, (client, _) in enumerate(streams):
+                await client.write_all(bytes([number]) * 50_000)
+        for client, _ in streams:
+            await client.close_write()
+        assert [await task.join() for task in tasks] == [bytes([number]) * 500_000 for number in range(8)]
 
 
 @on_every_network

@@ -99,8 +99,8 @@ def what_is_lost(interrupt: KeyboardInterrupt, program: Program) -> Iterator[str
     """What the last run did not account for, in words."""
     if len(program.began) != len(program.ended):
         yield f"{len(program.began)} tasks began, {len(program.ended)} ended"
-    functions = [frame.f_code.co_name for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
-    if "_conclude" in functions:  # else it came before or after the run, whose errors are this program's own matter
+    places = [frame.f_code for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+    if conc.Runtime.run.__code__ in places:  # else it came between two runs
         lost = set(program.raised) - set(errors_in(interrupt))
         if lost:
             yield f"{len(lost)} of {len(program.raised)} errors are lost"

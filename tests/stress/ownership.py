@@ -161,8 +161,8 @@ def ownership() -> Iterator[Findings]:
             stack.enter_context(mock.patch.object(kind, name, Guard(getattr(kind, name), look)))
         make = _Nursery.__init__
 
-        def make_guarded(nursery: Nursery, parent_task: Task[Any], parallel: bool) -> None:
-            make(nursery, parent_task, parallel)
+        def make_guarded(nursery: Nursery, *arguments: Any, **options: Any) -> None:
+            make(nursery, *arguments, **options)
             nursery.children = Children(nursery, findings)
 
         stack.enter_context(mock.patch.object(Nursery, "__init__", make_guarded))

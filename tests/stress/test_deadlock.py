@@ -132,7 +132,7 @@ def test_who_is_told_something_after_it_was_looked_at_is_not_taken_for_asleep(wh
     crew.threads.update(sys._current_frames())
     crew.on_deadlock = lambda: declared.append("deadlock")
 
-    assert crew.all_asleep(last) == math.inf  # type: ignore[arg-type]
+    assert crew.all_asleep(last, 0) == math.inf  # type: ignore[arg-type]
     assert declared == []
 
 
@@ -144,5 +144,5 @@ def test_who_all_sleep_the_same_sleep_are_found_to_be_deadlocked() -> None:
     crew.threads.update(sys._current_frames())
     crew.on_deadlock = lambda: declared.append("deadlock")
 
-    assert crew.all_asleep(sleepers[1]) == 0  # type: ignore[arg-type]
+    assert crew.all_asleep(sleepers[1], 0) == 0  # type: ignore[arg-type]
     assert declared == ["deadlock"]

@@ -46,3 +46,12 @@ def test_one_interrupt_at_any_moment_ends_the_run_and_leaves_nothing(dice: Dice,
         code, said = interrupt(workers, dice, [dice.seconds(0, 0.05)])
 
         assert (code, said) == (130, "")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_two_interrupts_in_quick_succession_end_the_program_at_once(dice: Dice, workers: int) -> None:
+    """The second one stops what the first has cancelled, in the middle of whatever it does: it never hangs."""
+    for _ in range(load(100)):
+        code, said = interrupt(workers, dice, [dice.seconds(0, 0.05), dice.seconds(0, 0.003)])
+
+        assert code in (1, 130, -signal.SIGINT), said

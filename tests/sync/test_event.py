@@ -153,7 +153,7 @@ def test_an_event_may_be_made_and_set_before_the_run() -> None:
     event = Event()
     event.set()
 
-    assert run(event.wait) is None  # type: ignore[func-returns-value]
+    assert run(event.wait) is None
 
 
 @pytest.mark.parametrize("workers", [1, 3])

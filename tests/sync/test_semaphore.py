@@ -273,7 +273,7 @@ def test_a_request_that_could_never_be_met_is_refused_at_once() -> None:
     async def main() -> None:
         await semaphore.acquire(3)
 
-    with pytest.raises(ValueError, match="max_value.*2.*never"):
+    with pytest.raises(ValueError, match=r"max_value.*2.*never"):
         run(main)
     for refused in (semaphore.acquire_nowait, semaphore.permits):
         with pytest.raises(ValueError, match="max_value"):
@@ -307,9 +307,9 @@ def test_closing_refuses_those_who_wait_and_those_who_come() -> None:
             semaphore.close()
             semaphore.close()
         assert refused == ["waiter", "waiter"]
-        for attempt in (semaphore.acquire_nowait, lambda: semaphore.acquire_nowait(5)):
+        for n in (1, 5):
             with pytest.raises(ClosedResource):
-                attempt()
+                semaphore.acquire_nowait(n)
         with pytest.raises(ClosedResource):
             await semaphore.acquire()
         semaphore.release()
@@ -345,14 +345,14 @@ def test_a_waiter_that_is_refused_and_cancelled_at_once_is_refused() -> None:
 def test_a_thread_may_release_and_take() -> None:
     async def main() -> None:
         semaphore = Semaphore(0)
-        thread = threading.Timer(0.01, semaphore.release)
-        thread.start()
+        releasing = threading.Timer(0.01, semaphore.release)
+        releasing.start()
         await semaphore.acquire()
-        thread.join()
+        releasing.join()
         semaphore.release()
-        thread = threading.Thread(target=semaphore.acquire_nowait)
-        thread.start()
-        thread.join()
+        taking = threading.Thread(target=semaphore.acquire_nowait)
+        taking.start()
+        taking.join()
         assert semaphore.value == 0
 
     conc.run(main)

@@ -62,14 +62,14 @@ class Model:
 
 
 def end_of(task: conc.Task[None]) -> End | None:
-    match task.outcome:
-        case None:
-            return None
-        case outcome.Value():
-            return "granted"
-        case outcome.Error(error):
-            assert isinstance(error, conc.Cancelled)
-            return "cancelled"
+    ended = task.outcome
+    if ended is None:
+        return None
+    if isinstance(ended, outcome.Value):
+        return "granted"
+    assert isinstance(ended, outcome.Error)
+    assert isinstance(ended.error, conc.Cancelled)
+    return "cancelled"
 
 
 class SemaphoreMachine(RuleBasedStateMachine):
