@@ -161,7 +161,8 @@ class Descriptors:
         for fd, flags in events:
             descriptor = table.get(fd)
             if descriptor is None:
-                continue  # the bell, or a descriptor closed a moment ago
+                self._worker.heard(fd)
+                continue
             if flags & HUP:
                 descriptor.hup = True
             if flags & READ:
@@ -199,9 +200,12 @@ class Descriptors:
     def any_waiting(self) -> bool:
         """Whether a task waits for one of them. Usually answered by the first. From any thread."""
         try:
-            return any(one.read.task is not None or one.write.task is not None for one in self._table.values())
+            for one in self._table.values():
+                if one.read.task is not None or one.write.task is not None:
+                    return True
         except RuntimeError:
             return True  # the table changes while we look: its worker is awake, and will look itself
+        return False
 
     # ---- for descriptors that conc does not read or write itself ---------------------------------------------------
 

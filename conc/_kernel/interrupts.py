@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one cancels the main task, the second is raised where the main thread stands, or stops the kernel."""
+"""Ctrl-C: the first one cancels the main task, the second ends the run where it stands."""
 
 from __future__ import annotations
 

@@ -259,6 +259,9 @@ class Worker:
                 poller.arm(self._signal_bell.fileno(), READ)
         if wait is not None:
             events = poller.poll(min(wait, self._patience))
+        elif not self.crew.clock.virtual and self.descriptors.any_waiting():
+            # A descriptor may wake us: there is nothing to decide, and no need to look twice.
+            events = poller.poll(None if self._patience == math.inf else self._patience)
         else:
             looks = self.crew.looks
             events = poller.poll(0)
@@ -267,9 +270,12 @@ class Worker:
                 if limit:
                     events = poller.poll(None if limit == math.inf else limit)
         self._bell.quiet()
-        if self._signal_bell is not None and any(fd == self._signal_fd for fd, _ in events):
-            self._signal_bell.quiet()  # a system call, and an exception where nothing rang: not after each sleep
         return events
+
+    def heard(self, fd: int) -> None:
+        """The poller reported what is no descriptor of a task: a bell, or one that was closed a moment ago."""
+        if self._signal_bell is not None and fd == self._signal_fd:
+            self._signal_bell.quiet()
 
     def watch_bell(self, bell: SocketBell | None) -> None:
         """Let signals wake this worker through `bell`; None ends that."""
@@ -414,6 +420,7 @@ class Worker:
         # Whoever rings at this moment has a reference.
         self._ring = _ring_for_nobody
         del self._bell
+        self._signal_bell = None
 
     def refuse_mail(self) -> None:
         """Take everything out of the inbox, and answer the mail of the strands in it."""

@@ -13,9 +13,11 @@ from itertools import count
 from typing import Final, Protocol
 
 from conc._os.sync import Lock, local
-from conc._os.threads import current_ident, current_thread, start_daemon
+from conc._os.threads import current_ident, current_thread, gil_enabled, start_daemon
 
 IDLE_SECONDS: Final = 10.0  # how long a thread waits for another job
+# On free-threaded builds what a thread has made, and others drop, is freed by that thread: between two naps.
+NAPS: Final = 1 if gil_enabled() else 10
 ARRIVAL_SECONDS: Final = 1.0  # at the end, for a thread on its way: a second Ctrl-C may have struck before it was woken
 
 
@@ -238,8 +240,9 @@ class PoolThread:
 
     def _is_woken(self) -> bool:
         """Wait to be woken: False if that took too long, and nobody will do it any more."""
-        if self._bell.acquire(timeout=self._pool.idle_seconds):
-            return True
+        for _ in range(NAPS):
+            if self._bell.acquire(timeout=self._pool.idle_seconds / NAPS):
+                return True
         if self._pool.retire(self):
             return False
         return self._bell.acquire()  # somebody is about to

@@ -48,7 +48,7 @@ async def wait_in_strands() -> None:
             nursery.start_soon(Event().wait, name=f"strand {number}")
 
 
-# ---- what is one -----------------------------------------------------------------------------------------------------
+# ---- what is one ------------------------------------------------------------------------------------------------
 
 
 @CLOCKS
@@ -128,7 +128,7 @@ def test_a_deadlock_after_work_is_found_too(clock: Callable[[], Clock], workers:
         conc.run(main, clock=clock(), workers=workers)
 
 
-# ---- what comes with it ----------------------------------------------------------------------------------------------
+# ---- what comes with it -----------------------------------------------------------------------------------------
 
 
 @CLOCKS
@@ -249,7 +249,7 @@ def test_a_deadlock_during_the_clean_up_of_a_deadlock_ends_too() -> None:
     assert "cannot be cancelled" in caught.value.__notes__[0]
 
 
-# ---- what is none ----------------------------------------------------------------------------------------------------
+# ---- what is none -----------------------------------------------------------------------------------------------
 
 
 def in_a_thread(seconds: float, call: Callable[[], object]) -> threading.Timer:

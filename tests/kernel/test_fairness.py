@@ -48,7 +48,7 @@ def runtime(steps: Steps, clock: VirtualClock) -> Iterator[conc.Runtime]:
         yield runtime
 
 
-# ---- what others do --------------------------------------------------------------------------------------------------
+# ---- what others do ---------------------------------------------------------------------------------------------
 
 
 def only_ready_operations(start: Start) -> None:
@@ -114,7 +114,7 @@ def strands_that_start_strands(start: Start) -> None:
     start(host)
 
 
-# ---- what becomes due ------------------------------------------------------------------------------------------------
+# ---- what becomes due -------------------------------------------------------------------------------------------
 
 
 class Due:
@@ -248,7 +248,7 @@ def test_a_message_from_outside_is_read_after_at_most_61_steps_of_others(runtime
     assert steps.count - before <= STEPS
 
 
-# ---- nobody keeps the worker for himself -----------------------------------------------------------------------------
+# ---- nobody keeps the worker for himself ------------------------------------------------------------------------
 
 
 async def through_a_semaphore(semaphore: Semaphore) -> None:

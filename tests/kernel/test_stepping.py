@@ -1,26 +1,17 @@
-"""A runtime that is stepped from synchronous code: who gets control when, several of them, and what a fork leaves."""
+"""A runtime that is stepped from synchronous code: who gets control when, and several of them."""
 
 import gc
 import os
-import signal
 import sys
-import traceback
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import sniffio
 
 import conc
-from conc.lowlevel import current_runtime, wait_readable
+from conc.lowlevel import current_runtime
 from conc.sync import Event
 from conc_testing import VirtualClock
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
 
 
 @pytest.fixture
@@ -346,112 +337,3 @@ def test_what_is_no_async_function_is_refused_before_anything_begins(runtime: co
         runtime.start(given)  # type: ignore[arg-type]
 
     assert runtime.run(Counter(1)) == "counted to 1"
-
-
-# ---- a fork -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def limited(seconds: int) -> Iterator[None]:
-    """What waits for longer in this process is killed: a child that hangs must not outlive the test."""
-    signal.alarm(seconds)
-    yield
-    signal.alarm(0)
-
-
-def in_child(check: Callable[[], str]) -> str:
-    """What `check` returned in a fork of this process, or the traceback of what it raised."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other tests may have left threads of a pool
-        child = os.fork()
-    if child == 0:
-        try:
-            with limited(20):
-                result = check()
-        except BaseException:
-            result = traceback.format_exc()
-        os.write(writing, result.encode()[:60_000])
-        os._exit(0)
-    os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
-        result = pipe.read()
-    os.waitpid(child, 0)
-    return result
-
-
-def attempt(call: Callable[[], object]) -> str:
-    try:
-        return f"no error, but {call()!r}"
-    except RuntimeError as error:
-        return str(error)
-
-
-INHERITED = "made in another process and inherited over a fork"
-
-
-def test_an_inherited_runtime_refuses_to_run_start_or_step_in_the_child(runtime: conc.Runtime) -> None:
-    fresh = conc.Runtime()
-    counter = Counter(5)
-    main = runtime.start(counter)
-    runtime.step()
-    calls: list[Callable[[], object]] = [
-        lambda: fresh.run(Counter(1)),
-        lambda: fresh.start(Counter(1)),
-        fresh.__enter__,
-        runtime.step,
-        lambda: runtime.run_until(lambda: False),
-    ]
-
-    answers = in_child(lambda: "\n".join(map(attempt, calls))).splitlines()
-
-    assert len(answers) == len(calls)
-    assert all(INHERITED in answer for answer in answers), answers
-    runtime.run_until(lambda: False)
-    assert main.join_nowait() == "counted to 5"
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_child_of_a_running_program_runs_one_of_its_own_and_the_parent_goes_on(workers: int) -> None:
-    async def program() -> str:
-        reading, writing = os.pipe()
-        os.set_blocking(reading, False)
-        try:
-            async with conc.open_nursery(parallel=True) as nursery:
-                nursery.start_soon(Counter(10))
-                nursery.start_soon(wait_readable, reading)
-                await conc.sleep(0.001)
-                os.write(writing, b"!")
-        finally:
-            os.close(reading)
-            os.close(writing)
-        return "ran"
-
-    async def main() -> list[str]:
-        answers = [in_child(lambda: attempt(conc.current_time))]
-        answers.append(in_child(lambda: conc.run(program, workers=workers)))
-        answers.append(await program())
-        return answers
-
-    outside, inside, here = conc.run(main)
-
-    assert "this needs a running conc program" in outside
-    assert (inside, here) == ("ran", "ran")
-
-
-def test_closing_an_inherited_runtime_in_the_child_does_nothing() -> None:
-    with conc.Runtime(workers=2) as inherited:
-
-        def check() -> str:
-            inherited.close()
-            return conc.run(Counter(2))
-
-        task = inherited.start(wait_for_nothing)
-        inherited.step()
-        assert in_child(check) == "counted to 2"
-        assert task.outcome is None
-
-
-async def wait_for_nothing() -> None:
-    with conc.move_on_after(3600.0):
-        await Event().wait()

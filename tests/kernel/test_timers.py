@@ -147,7 +147,7 @@ def test_timers_that_are_taken_back_leave_a_bounded_number_of_ticks() -> None:
     assert len(queue._heap) <= 66
 
 
-# ---- what sleeps and scopes put in and take out ----------------------------------------------------------------------
+# ---- what sleeps and scopes put in and take out -----------------------------------------------------------------
 
 
 def timers_set() -> int:

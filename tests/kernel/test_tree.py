@@ -39,7 +39,7 @@ async def forever() -> None:
     await conc.sleep_forever()
 
 
-# ---- as data ---------------------------------------------------------------------------------------------------------
+# ---- as data ----------------------------------------------------------------------------------------------------
 
 
 async def test_tasks_stand_below_the_nursery_that_they_were_started_in() -> None:
@@ -178,7 +178,7 @@ def test_there_is_no_tree_before_and_after_a_run() -> None:
         assert task_tree(runtime) is None
 
 
-# ---- as text ---------------------------------------------------------------------------------------------------------
+# ---- as text ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_text_is_a_picture_of_the_tree(clock: VirtualClock) -> None:
@@ -222,7 +222,7 @@ main #N: running  [worker 0]
 """
 
 
-# ---- over threads ----------------------------------------------------------------------------------------------------
+# ---- over threads -----------------------------------------------------------------------------------------------
 
 
 def test_another_thread_may_look_at_a_running_program() -> None:

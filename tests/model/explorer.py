@@ -32,6 +32,8 @@ from tests.model.state import Fingerprints, Shared
 
 T = TypeVar("T")
 
+KEPT_RUNS = 10_000  # runs kept for the states that wait to be explored: some 10 KB each, and each saves a path
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -193,6 +195,8 @@ class _Search:
         self._limit = limit
         self._fingerprints = Fingerprints()
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}  # the key of a state -> its number
+        self._queue: deque[tuple[int, _Run | None]] = deque()  # to be explored, perhaps with a run that is there now
+        self._ends: list[int] = []  # states in which no thread can go on
         # By the number of a state:
         self._origin: list[tuple[int, int]] = []  # (the state before it, the thread that moved)
         self._able: list[tuple[int, ...]] = []
@@ -211,34 +215,37 @@ class _Search:
         )
 
     def _search(self) -> Failure | None:
-        ends: list[int] = []
-        run = _Run(self._make)
-        self._visit(run, -1, -1)
-        queue: deque[tuple[int, _Run | None]] = deque([(0, run)])
-        while queue:
-            state, here = queue.popleft()
-            path = self._path(state)
-            for index in self._able[state]:
-                try:
-                    run = here or self._again(path)
-                    here = None  # one move can use the run that found this state
+        path: tuple[int, ...] = ()
+        try:
+            self._arrive(_Run(self._make), -1, -1)
+            while self._queue:
+                state, here = self._queue.popleft()
+                way = self._path(state)
+                for index in self._able[state]:
+                    path = (*way, index)
+                    run = here or self._again(way)
+                    here = None  # only one move can use the run that found this state
                     run.move(index)
-                    number = self._visit(run, state, index)
-                    if number is None:
-                        continue
-                    run.model.always()
-                    if self._able[number]:
-                        queue.append((number, run if len(queue) < 10_000 else None))
-                    else:
-                        ends.append(number)
-                        run.model.at_rest(run.waiting())
-                except Violation as violation:
-                    return self._failure(str(violation), (*path, index))
-                except Exception as error:
-                    steps = " / ".join(f"{thread}: {step}" for thread, step in self._tell((*path, index))[1])
-                    error.add_note(f"The model itself is broken. The way there: {steps}")
-                    raise
-        return self._restless(ends)
+                    self._arrive(run, state, index)
+        except Violation as violation:
+            return self._failure(str(violation), path)
+        except Exception as error:
+            steps = " / ".join(f"{thread}: {step}" for thread, step in self._tell(path)[1])
+            error.add_note(f"The model itself is broken. The way there: {steps}")
+            raise
+        return self._restless()
+
+    def _arrive(self, run: _Run, origin: int, mover: int) -> None:
+        """If the state that a run is in is a new one, check it, and explore it later."""
+        state = self._visit(run, origin, mover)
+        if state is None:
+            return
+        run.model.always()
+        if self._able[state]:
+            self._queue.append((state, run if len(self._queue) < KEPT_RUNS else None))
+        else:
+            self._ends.append(state)
+            run.model.at_rest(run.waiting())
 
     def _visit(self, run: _Run, origin: int, mover: int) -> int | None:
         """Number the state that a run is in; None if it was known."""
@@ -278,10 +285,10 @@ class _Search:
             run.move(index)
         return run
 
-    def _restless(self, ends: list[int]) -> Failure | None:
+    def _restless(self) -> Failure | None:
         """The nearest state from which no end can be reached."""
         calm = bytearray(len(self._origin))
-        work = list(ends)
+        work = list(self._ends)
         while work:
             state = work.pop()
             if not calm[state]:

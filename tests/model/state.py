@@ -23,7 +23,12 @@ from operator import attrgetter
 from types import CodeType
 from typing import Any
 
-Program = Generator[Any, None, Any]
+
+_ATOMS = (str, int, type(None))
+_TRUE, _FALSE = (bool, "true"), (bool, "false")  # True == 1 would make them one
+_SEQUENCES = (tuple, list, deque)
+_SETS = (set, frozenset)
+_MUTABLE = (list, deque, set, dict)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -78,14 +83,14 @@ class Fingerprints:
             raise TypeError(f"the fields of a model lead to the same objects in every state, but {names} came or went")
         return tuple(key)
 
-    def program(self, program: Program) -> int:
+    def program(self, program: Generator[Any, None, Any]) -> int:
         """The part of the key that stands for a program that has yielded. After `objects` of its model.
 
         Raises:
             TypeError: it stands where that cannot be seen, or holds what cannot be compared.
         """
         part: list[object] = []
-        inner: Program | None = program
+        inner: Any = program
         while inner is not None:
             frame = inner.gi_frame
             code = frame.f_code
@@ -95,8 +100,9 @@ class Fingerprints:
             variables = frame.f_locals
             part += (code.co_qualname, code.co_firstlineno, frame.f_lasti, *variables)
             for name, value in variables.items():
-                if isinstance(value, list | deque | set | dict):
-                    raise TypeError(f"{name} of {code.co_qualname} holds a {type(value).__name__}: copy it into a tuple")
+                if isinstance(value, _MUTABLE):
+                    kind = type(value).__name__
+                    raise TypeError(f"{name} of {code.co_qualname} holds a {kind}: copy it into a tuple")
                 part.append(self._freeze(value))
             inner = inner.gi_yieldfrom
         if self.met.keys() != self._names:
@@ -107,10 +113,10 @@ class Fingerprints:
     def _freeze(self, value: object) -> object:
         """A value that can be compared and hashed, equal for equal contents of equal kinds."""
         kind = type(value)
-        if kind is str or kind is int or value is None:
+        if kind in _ATOMS:
             return value
         if kind is bool:
-            return (bool, "true" if value else "false")  # True == 1 would make them one
+            return _TRUE if value else _FALSE
         if isinstance(value, Shared):
             known = self.met.get(value.name)
             if known is None:
@@ -119,11 +125,11 @@ class Fingerprints:
             elif known is not value:
                 raise ValueError(f"two shared objects have the name {value.name!r}")
             return (Shared, value.name)
-        if isinstance(value, tuple | list | deque):
+        if isinstance(value, _SEQUENCES):
             return (kind, *[self._freeze(part) for part in value])
         if isinstance(value, Enum):
             return value
-        if isinstance(value, set | frozenset):
+        if isinstance(value, _SETS):
             return (kind, frozenset([self._freeze(part) for part in value]))
         if isinstance(value, dict):
             return (kind, *[(self._freeze(key), self._freeze(part)) for key, part in value.items()])

@@ -1,9 +1,9 @@
 """The end of a run, while other threads still call in (DESIGN section 3, rule 7).
 
-A call is posted to a strand: append it to the mailbox, put the strand into its worker's inbox, then look whether that inbox
-is marked closed, and if it is, empty the mailbox yourself. A worker that ends marks its inbox closed, then empties it,
-and the mailboxes of the strands that stand in it. Both empty a mailbox by taking one call after the other, each of
-which is one atomic step, so every call is answered once: it is run by the owner, or refused.
+A call is posted to a strand: append it to the mailbox, put the strand into its worker's inbox, then look whether that
+inbox is marked closed, and if it is, empty the mailbox yourself. A worker that ends marks its inbox closed, then
+empties it, and the mailboxes of the strands that stand in it. Both empty a mailbox by taking one call after the
+other, each of which is one atomic step, so every call is answered once: it is run by the owner, or refused.
 """
 
 from __future__ import annotations

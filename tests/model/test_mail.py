@@ -1,8 +1,8 @@
 """Mail to a strand that is just being taken (DESIGN section 3, rule 1).
 
-An unstarted strand stands in the ``fresh`` deque of the worker that spawned it, from where any worker may take it. Taking
-means: pop it, publish yourself as its owner, look into its mailbox, start it. Posting means: append to the mailbox,
-read the owner, and if there is one put the strand into his inbox, so that he looks (again).
+An unstarted strand stands in the ``fresh`` deque of the worker that spawned it, from where any worker may take it.
+Taking means: pop it, publish yourself as its owner, look into its mailbox, start it. Posting means: append to the
+mailbox, read the owner, and if there is one put the strand into his inbox, so that he looks (again).
 
 Here the first worker, home, has a fresh strand, all workers want to take it, and two threads post to it: one posts
 "cancel" and then "join", the other posts "abort" when it knows that "cancel" is posted.
@@ -105,7 +105,7 @@ class Mail(Model):
         return self.strand.worker or self.workers[0]
 
     def handle(self, me: Worker, message: str) -> None:
-        require(self.strand.worker is None or self.strand.worker is me, f"{message} was handled by a worker that is not the owner")
+        require(self.strand.worker in (None, me), f"{message} was handled by a worker that is not the owner")
         require(message == "cancel" or "cancel" in self.strand.handled, f"{message} has overtaken cancel")
         require(message not in self.strand.handled, f"{message} was handled twice")
         self.strand.handled += (message,)

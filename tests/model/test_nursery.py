@@ -1,12 +1,14 @@
 """The end of a parallel child, and what it spawned before (DESIGN section 3, rules 1 and 4).
 
-Only the owner of a nursery's strand changes its books. A child that runs elsewhere and spawns into the nursery posts SPAWN to
-that strand; when it ends, it writes its outcome, drops its coroutine and posts END, last. All messages to a strand go
-through its one mailbox, in real-time order, so a SPAWN is read before the END of the child that posted it, and before
-the END of any child that was waiting for that one. So the count never reaches zero while something is still to come.
+Only the owner of a nursery's strand changes its books. A child that runs elsewhere and spawns into the nursery posts
+SPAWN to that strand; when it ends, it writes its outcome, drops its coroutine and posts END, last. All messages to a
+strand go through its one mailbox, in real-time order, so a SPAWN is read before the END of the child that posted it,
+and before the END of any child that was waiting for that one. So the count never reaches zero while something is
+still to come.
 
-Here a host on A starts two children, which any worker may take. With two workers the first of them spawns one more into
-the nursery of the host. With three it has a nursery of its own, whose child does that, and ends, so that the first ends.
+Here a host on A starts two children, which any worker may take. With two workers the first of them spawns one more
+into the nursery of the host. With three it has a nursery of its own, whose child does that, and ends, so that the
+first ends.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Kind(Enum):
 class Strand(Shared):
     """A strand with one nursery, which it opens, fills and then waits for; it ends when the nursery closes."""
 
+    home: Worker  # that takes it
     outer: Strand | None = None  # in whose nursery it is
     starts: tuple[Strand, ...] = ()  # children of its own nursery
     sends: Strand | None = None  # a child of another nursery
@@ -78,13 +81,13 @@ class Nurseries(Model):
 
     def run(self, me: Worker) -> Steps[None]:
         while True:
-            yield Wait("take what is there", lambda: bool(me.inbox or me.letters) or any(w.fresh for w in self.workers))
+            yield Wait("take what is there", lambda: bool(me.inbox or me.letters or me.fresh))
             if me.letters:
                 yield from self.handle(me, self.strands[0], me.letters.popleft())
             elif me.inbox:
                 yield from self.read_mail(me, me.inbox.popleft())
             else:
-                yield from self.start(me, next(worker for worker in self.workers if worker.fresh).fresh.popleft())
+                yield from self.start(me, me.fresh.popleft())
 
     # ---- the life of a strand -------------------------------------------------------------------------------------
 
@@ -92,7 +95,8 @@ class Nurseries(Model):
         yield f"start {strand}: publish the owner, fill its nursery"
         strand.worker = me
         strand.children.extend(strand.starts)
-        me.fresh.extend(strand.starts)
+        for child in strand.starts:
+            child.home.fresh.append(child)
         if strand.sends is not None and strand.sends.outer is not None:
             yield from self.post(me, strand.sends.outer, Kind.SPAWN, strand.sends)
         yield from self.read_mail(me, strand)
@@ -120,7 +124,7 @@ class Nurseries(Model):
         if kind is Kind.SPAWN:
             strand.children.append(child)
             yield f"let {child} be taken"
-            me.fresh.append(child)
+            child.home.fresh.append(child)
         else:
             require(child.outcome, f"{child} has ended, but its outcome is not there")
             require(not child.coroutine, f"{child} has ended, but its coroutine is still in the hands of its worker")
@@ -132,7 +136,8 @@ class Nurseries(Model):
             return
         strand.closed = True
         for child in self.strands:
-            require(child.outer is not strand or child.outcome, f"the nursery of {strand} closes before {child} has ended")
+            early = child.outer is strand and not child.outcome
+            require(not early, f"the nursery of {strand} closes before {child} has ended")
         if strand.outer is not None:
             yield from self.end(me, strand, strand.outer)
 
@@ -174,19 +179,17 @@ class Nurseries(Model):
 
 
 def nurseries(workers: int, broken: Broken | None = None) -> Nurseries:
-    host = Strand("host")
-    child, other = Strand("child", host), Strand("other", host)
+    crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
+    a, b, last = crew[0], crew[1], crew[-1]
+    host = Strand("host", a)
+    child, other, late = Strand("child", b, host), Strand("other", a, host), Strand("late", last, host)
     host.starts = (child, other)
-    late = Strand("late", host)
-    strands = (host, child, other, late)
     if workers == 2:
         child.sends = late
-    else:
-        grandchild = Strand("grandchild", child, sends=late)
-        child.starts = (grandchild,)
-        strands = (host, child, grandchild, late)
-        host.starts = (child,)
-    return Nurseries("nurseries", tuple(Worker(name) for name in ("A", "B", "C")[:workers]), strands, broken)
+        return Nurseries("nurseries", crew, (host, child, other, late), broken)
+    grandchild = Strand("grandchild", last, child, sends=late)
+    child.starts = (grandchild,)
+    return Nurseries("nurseries", crew, (host, child, other, grandchild, late), broken)
 
 
 @pytest.mark.parametrize("workers", [2, 3])

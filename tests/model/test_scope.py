@@ -1,11 +1,11 @@
 """A scope is cancelled from another thread while it is entered, and while its parallel children start.
 
-Who cancels writes the cause into the scope and then reads who has entered it, to post "look again" to that strand. Who
-enters writes that down first and then reads the cause. At least one of the two sees the other.
+Who cancels writes the cause into the scope and then reads who has entered it, to post "look again" to that strand.
+Who enters writes that down first and then reads the cause. At least one of the two sees the other.
 
-Each strand caches whether the scope around it is cancelled. The owner that looks again and finds it changed writes his own
-state first and then posts "look again" to his parallel children. A child that starts publishes its owner, then copies
-the state of the strand around it, and reads its mail: it is told, or has copied, or both.
+Each strand caches whether the scope around it is cancelled. The owner that looks again and finds it changed writes
+his own state first and then posts "look again" to his parallel children. A child that starts publishes its owner,
+then copies the state of the strand around it, and reads its mail: it is told, or has copied, or both.
 """
 
 from __future__ import annotations

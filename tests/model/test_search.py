@@ -1,11 +1,11 @@
 """Workers without work look for strands to take, one at a time (DESIGN section 3, rule 2).
 
-An unstarted strand stands in the ``fresh`` deque of the worker that spawned it. A worker that has nothing to do searches
-the deques of all others, if it gets the role of the searcher: one token in a deque. It takes half of what the first of
-them has. If it finds nothing it gives the role up, lists itself as idle, and only then looks everywhere once more; it
-may skip that while somebody searches. Who adds a strand puts it, then reads whether somebody searches, and if not takes
-one worker off the list and rings for it. A searcher is told of nothing, so whoever finds work wakes the next; and so
-does a worker that somebody took off the list, but that has work of its own to do first.
+An unstarted strand stands in the ``fresh`` deque of the worker that spawned it. A worker that has nothing to do
+searches the deques of all others, if it gets the role of the searcher: one token in a deque. It takes half of what
+the first of them has. If it finds nothing it gives the role up, lists itself as idle, and only then looks everywhere
+once more; it may skip that while somebody searches. Who adds a strand puts it, then reads whether somebody searches,
+and if not takes one worker off the list and rings for it. A searcher is told of nothing, so whoever finds work wakes
+the next. And who was taken off the list looks everywhere before it does anything else: nobody else was woken.
 
 What must hold is more than that no strand is left while all sleep. Strands here compute for ever unless they are said
 to end, as CPU-bound ones do in effect: a worker that sleeps beside an unstarted strand is one core too few.
@@ -41,7 +41,8 @@ class Broken(Enum):
     SECOND_FINDER_WAKES_NOBODY = auto()
     WAKE_BEFORE_ADDING = auto()
     WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST = auto()
-    BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN = auto()
+    CHOSEN_ONE_HAS_OTHER_THINGS_TO_DO = auto()
+    CHOSEN_ONE_WAKES_THE_NEXT_IF_IT_HAS_MAIL_ALREADY = auto()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -113,7 +114,7 @@ class Search(Model):
 
     def run(self, me: Worker) -> Steps[None]:
         while True:
-            yield "look into its own queues, try to get the role"  # nobody else fills them: one step is as good as three
+            yield "look into its own queues, try to get the role"  # nobody else fills these: one step
             if me.mail:
                 return
             strand = me.fresh.popleft() if me.fresh else None
@@ -175,9 +176,13 @@ class Search(Model):
         yield Wait("sleep in the poller, unless there is mail", lambda: me.bell or me.mail)
         me.bell = False
         chosen = yield from self.leave_the_list(me)
-        if not chosen or self.broken is Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN:
+        if not chosen or self.broken is Broken.CHOSEN_ONE_HAS_OTHER_THINGS_TO_DO:
             return None
-        # Who chose it relies on it, so this comes before its mail.
+        if self.broken is Broken.CHOSEN_ONE_WAKES_THE_NEXT_IF_IT_HAS_MAIL_ALREADY:
+            if me.mail:
+                yield from self.rouse()
+            return None
+        # Who chose it relies on it, so this comes before its mail, also before mail that is still to come.
         strand = yield from self.take(me)
         if strand is not None:
             yield from self.rouse()
@@ -215,6 +220,7 @@ class Search(Model):
         left = [strand.name for worker in self.workers for strand in worker.fresh]
         require(not left or not waiting, f"{left} wait to be started, but {list(waiting)} sleep")
 
+
 def search(workers: int, strands: int, ends: bool, mail: bool, skip: Skip, broken: Broken | None = None) -> Search:
     """The first worker spawns strands, then computes for ever if they do, else joins the others; B may get mail."""
     crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
@@ -236,6 +242,10 @@ def test_no_worker_sleeps_beside_an_unstarted_strand(
 @pytest.mark.parametrize("skip", Skip)
 @pytest.mark.parametrize("broken", Broken)
 def test_each_broken_rule_of_searching_is_found(broken: Broken, skip: Skip) -> None:
-    mail = broken in (Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST, Broken.BUSY_WITH_ITS_OWN_AFTER_IT_WAS_CHOSEN)
+    mail = broken in (
+        Broken.WAKE_NOBODY_IF_THE_CHOSEN_ONE_LEFT_THE_LIST,
+        Broken.CHOSEN_ONE_HAS_OTHER_THINGS_TO_DO,
+        Broken.CHOSEN_ONE_WAKES_THE_NEXT_IF_IT_HAS_MAIL_ALREADY,
+    )
     strands = 1 if mail else 2
     assert_fails(lambda: search(3, strands, False, mail, skip, broken), "wait to be started, but")

@@ -1,11 +1,12 @@
 """Waiting in several queues at once: the first grant decides (DESIGN section 5).
 
-Who comes with a select takes the locks of all its channels, in the order in which these were made, and either does one of
-the operations or gets in line everywhere. Whoever finds it in one of the lines holds only that line's lock, so two may
-find it at the same time: each waiter has one claim, taken in one atomic step. Who is cancelled takes its own claim.
+Who comes with a select takes the locks of all its channels, in the order in which these were made, and either does
+one of the operations or gets in line everywhere. Whoever finds it in one of the lines holds only that line's lock, so
+two may find it at the same time: each waiter has one claim, taken in one atomic step. Who is cancelled takes its own
+claim.
 
-Here selects and plain operations meet on rendezvous channels: a send and a receive that both wait there must not be left
-waiting side by side. ``first`` is in line already when the others come.
+Here selects and plain operations meet on rendezvous channels: a send and a receive that both wait there must not be
+left waiting side by side. ``first`` is in line already when the others come.
 """
 
 from __future__ import annotations
@@ -92,9 +93,12 @@ class Select(Model):
 
     def lock(self, me: Party, channels: tuple[Channel, ...]) -> Steps[None]:
         while channels:
-            channel, channels = channels[0], channels[1:]
-            yield Wait(f"lock {channel}", lambda: channel.locked_by is None)
-            channel.locked_by = me
+            yield from self.lock_one(me, channels[0])
+            channels = channels[1:]
+
+    def lock_one(self, me: Party, channel: Channel) -> Steps[None]:
+        yield Wait(f"lock {channel}", lambda: channel.locked_by is None)
+        channel.locked_by = me
 
     def unlock(self, channels: tuple[Channel, ...]) -> Steps[None]:
         while channels:
@@ -145,7 +149,7 @@ class Select(Model):
         branches = me.branches
         while branches and not me.claimed:
             branch, branches = branches[0], branches[1:]
-            yield from self.lock(me, (branch.channel,))
+            yield from self.lock_one(me, branch.channel)
             if not me.claimed:
                 peers = tuple(other for other in branch.channel.line if branch.fits(other))
                 claimed = False

@@ -1,13 +1,15 @@
 """Going to sleep and being woken (DESIGN section 3, rules 2 and 3).
 
-A worker has two deques that anybody appends to and only he pops from: ``ready`` for tasks to resume, ``inbox`` for strands
-with mail. Going to sleep means: raise the flag ``asleep``, then try to take from both once more, and if there is nothing,
-wait in the poller for the bell, a timer or a descriptor. Whoever adds work appends first and reads the flag then; if it
-is up he takes it down, then rings. So a message is either found by him who goes to sleep, or rings for him.
+A worker has two deques that anybody appends to and only he pops from: ``ready`` for tasks to resume, ``inbox`` for
+strands with mail. Going to sleep means: raise the flag ``asleep``, then try to take from both once more, and if there
+is nothing, wait in the poller for the bell, a timer or a descriptor. Whoever adds work appends first and reads the
+flag then; if it is up he takes it down, then rings. So a message is either found by him who goes to sleep, or rings
+for him.
 
 Here two packets travel to the last worker, now through a ready, now through an inbox: one from the first worker, the
-other from the second or, where there are only two, from a foreign thread. To see that the rules hold, the first packet
-then goes back, and where there are two workers a timer of the last one fires when it likes; broken rules show without.
+other from the second or, where there are only two, from a foreign thread. To see that the rules hold, the first
+packet goes back again where there are two workers, and a timer fires at any time where there are three; broken rules
+show without.
 
 The bell is an eventfd. Registered edge-triggered, each write wakes one poll and nothing is ever read. Registered
 level-triggered, it wakes every poll until it is emptied.
@@ -58,14 +60,14 @@ Packet = tuple[Worker, ...]
 @dataclass(slots=True, eq=False, repr=False)
 class Sleep(Model):
     workers: tuple[Worker, ...]
-    foreign: tuple[Packet, ...]
+    foreign: Packet
     bell: Bell
     broken: Broken | None
     under_way: int
 
     def programs(self) -> dict[str, Steps[None]]:
-        posters = {"foreign": self.post(packet) for packet in self.foreign}
-        return {worker.name: self.run(worker) for worker in self.workers} | posters
+        foreign = {"foreign": self.post(self.foreign)} if self.foreign else {}
+        return {worker.name: self.run(worker) for worker in self.workers} | foreign
 
     def run(self, me: Worker) -> Steps[None]:
         while True:
@@ -150,11 +152,11 @@ class Sleep(Model):
 def sleep(workers: int, bell: Bell, broken: Broken | None = None) -> Sleep:
     crew = tuple(Worker(name) for name in ("A", "B", "C")[:workers])
     first, last = crew[0], crew[-1]
-    first.ready.append((first, last) if broken else (first, last, first))
+    first.ready.append((first, last, first) if workers == 2 and not broken else (first, last))
     if workers == 2:
-        last.timer = not broken
-        return Sleep("sleep", crew, ((last,),), bell, broken, under_way=2)
+        return Sleep("sleep", crew, (last,), bell, broken, under_way=2)
     crew[1].ready.append((crew[1], last))
+    last.timer = not broken
     return Sleep("sleep", crew, (), bell, broken, under_way=2)
 
 

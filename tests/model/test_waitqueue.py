@@ -1,12 +1,12 @@
 """Waiting for a semaphore: each wait is granted or cancelled, never both (DESIGN section 5, `conc._kernel.waitqueue`).
 
-All is decided under one lock. Who releases takes waiters off the line, as long as the free permits suffice for the first,
-and marks each as granted; then, with the lock given back, he lets them run: he appends each to its worker's ready. A
-cancellation is carried out by the owner of the task: under the lock he finds it granted and leaves it alone, or takes it
-off the line, and serves those whom that frees.
+All is decided under one lock. Who releases takes waiters off the line, as long as the free permits suffice for the
+first, and marks each as granted; then, with the lock given back, he lets them run: he appends each to its worker's
+ready. A cancellation is carried out by the owner of the task: under the lock he finds it granted and leaves it alone,
+or takes it off the line, and serves those whom that frees.
 
-Here each worker has a task that acquires, the first one two permits. One thread gives permits, one by one, and another
-cancels the first task.
+Here each worker has a task that acquires, the first one two permits. One thread gives permits, one by one, and
+another cancels the first task.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ class Semaphore(Model):
                 task.wait = State.NONE
 
     def at_rest(self, waiting: dict[str, str]) -> None:
-        require(not self.line or self.line[0].need > self.free, f"{list(self.line)} wait beside {self.free} free permits")
+        stuck = bool(self.line) and self.line[0].need <= self.free
+        require(not stuck, f"{list(self.line)} wait beside {self.free} free permits")
         held = sum(task.need for task in self.tasks if task.result == "granted")
         require(self.free + held == self.permits, f"{self.permits} permits were given, {self.free} + {held} are there")
         for task in self.tasks:

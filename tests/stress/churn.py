@@ -41,8 +41,9 @@ class Churn:
         self._semaphore = Semaphore(3)
         self._event = Event()
         self._actions: list[Callable[[Dice, list[Nursery]], Awaitable[object]]] = [
-            self._rest, self._rest, self._family, self._family, self._strands, self._strands, self._outside, self._outside,
-            self._join, self._cancel, self._cancel_task, self._hold, self._listen, self._hurry, self._fail,
+            self._rest, self._rest, self._family, self._family, self._strands, self._strands, self._outside,
+            self._outside, self._join, self._cancel, self._cancel_task, self._hold, self._listen, self._hurry,
+            self._fail,
         ]  # fmt: skip
 
     async def main(self) -> None:

@@ -1,4 +1,4 @@
-"""Every stress test: threads take turns as often as they can, nothing is left over, nothing hangs, and the seed is shown."""
+"""Every stress test: threads take turns as often as they can, nothing hangs, nothing is left, and the seed is shown."""
 
 from __future__ import annotations
 

@@ -130,6 +130,7 @@ def main(workers: int, seed: int) -> int:
     dice = Dice(seed)
     program = Program(dice)
     before = descriptors()
+    wrong: list[str] = []
     try:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -140,7 +141,7 @@ def main(workers: int, seed: int) -> int:
             except* Refusal:
                 pass
     except KeyboardInterrupt as interrupt:
-        wrong = list(what_is_lost(interrupt, program))
+        wrong += what_is_lost(interrupt, program)
     del program
     wrong += what_is_left(before)
     sys.stdout.write("".join(f"{each}\n" for each in wrong))

@@ -28,21 +28,20 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def tasks() -> list[weakref.ref[Task[Any]]]:
-    """All tasks that anybody still holds."""
-    gc.collect()
-    return [weakref.ref(thing) for thing in gc.get_objects() if type(thing) is Task]
+def tasks() -> weakref.WeakSet[Task[Any]]:
+    """All tasks that there are, garbage or not."""
+    return weakref.WeakSet(thing for thing in gc.get_objects() if type(thing) is Task)
 
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """What the block starts and opens has ended and is closed after it, and no task is held any more."""
-    tasks_before = {id(reference()) for reference in tasks()}
+    tasks_before = tasks()
     threads_before = set(threading.enumerate())
     descriptors_before = descriptors()
     yield
-    held = [task for reference in tasks() if (task := reference()) is not None and id(task) not in tasks_before]
-    # The bell of a worker is closed with the last reference to it: after the collection that `tasks` has made.
+    gc.collect()
+    held = [task for task in tasks() if task not in tasks_before]
     opened = {fd: what for fd, what in descriptors().items() if descriptors_before.get(fd) != what}
     started = [thread for thread in threading.enumerate() if thread not in threads_before]
     assert not started, f"threads are left: {started}"

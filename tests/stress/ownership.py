@@ -1,7 +1,7 @@
 """A debug mode for the time of a block: who writes to a task, a scope or a nursery has to own its strand.
 
-While it is on, each slot of these classes has a guard in front of it, which looks at every write; and each step of a wait
-has to be one that there is. When it is off the slots stand there as they always do, so it costs nothing.
+While it is on, each slot of these classes has a guard in front of it, which looks at every write; and each step of a
+wait has to be one that there is. When it is off the slots stand there as they always do, so it costs nothing.
 
 What the guards know:
 
@@ -20,7 +20,6 @@ from typing import Any
 from unittest import mock
 
 from conc import CancelScope, Nursery, Task
-from conc._kernel.nursery import Nursery as _Nursery
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import GRANTED, SHIELDED
 from conc._kernel.task import CANCELLED, RAISED, RETURNED
@@ -102,9 +101,7 @@ class Rules:
         parked = before is not None and before is not GRANTED and before is not SHIELDED and before not in ENDED
         if value is GRANTED:
             allowed = parked  # by anybody
-        elif value in ENDED:
-            allowed = before not in ENDED and owns(task.strand)
-        elif value is None:
+        elif value is None or value in ENDED:
             allowed = before not in ENDED and owns(task.strand)
         else:
             allowed = before is None and owns(task.strand)
@@ -159,12 +156,15 @@ def ownership() -> Iterator[Findings]:
     with ExitStack() as stack:
         for kind, name, look in guarded(rules):
             stack.enter_context(mock.patch.object(kind, name, Guard(getattr(kind, name), look)))
-        make = _Nursery.__init__
+        make = Nursery.__init__
 
         def make_guarded(nursery: Nursery, *arguments: Any, **options: Any) -> None:
             make(nursery, *arguments, **options)
             nursery.children = Children(nursery, findings)
 
         stack.enter_context(mock.patch.object(Nursery, "__init__", make_guarded))
-        yield findings
-    assert not findings, f"{len(findings)} times something was done against the rules, first:\n" + "\n".join(findings[:3])
+        try:
+            yield findings
+        finally:
+            first = "\n".join(findings[:3])
+            assert not findings, f"{len(findings)} times something was done against the rules, first:\n{first}"

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: never a hang, never a lost exception, never a leaked task, and the program ends as it should."""
+"""Ctrl-C at any moment: never a hang, a lost exception or a leaked task; and the program ends as it should."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ ROOT = Path(__file__).parents[2]
 
 def interrupt(workers: int, dice: Dice, moments: list[float]) -> tuple[int, str]:
     """Start the program, send it SIGINT after so many seconds each; its exit code and all it said."""
-    command = [sys.executable, "-X", "faulthandler", "-m", "tests.stress.interrupted", str(workers), str(dice.between(1, 1 << 30))]
+    program = [sys.executable, "-X", "faulthandler", "-m", "tests.stress.interrupted"]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*program, str(workers), str(dice.between(1, 1 << 30))],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -48,10 +53,15 @@ def test_one_interrupt_at_any_moment_ends_the_run_and_leaves_nothing(dice: Dice,
         assert (code, said) == (130, "")
 
 
+# What a program that was stopped by force may say: clean-up was cut short, and so were the threads of to_thread.
+CUT_SHORT = ("tasks began,", "errors are lost", "threads are left", "descriptors are left")
+
+
 @pytest.mark.parametrize("workers", [1, 3])
-def test_two_interrupts_in_quick_succession_end_the_program_at_once(dice: Dice, workers: int) -> None:
-    """The second one stops what the first has cancelled, in the middle of whatever it does: it never hangs."""
-    for _ in range(load(100)):
+def test_two_interrupts_in_quick_succession_stop_the_program_without_a_hang(dice: Dice, workers: int) -> None:
+    for _ in range(load(50)):
         code, said = interrupt(workers, dice, [dice.seconds(0, 0.05), dice.seconds(0, 0.003)])
 
         assert code in (1, 130, -signal.SIGINT), said
+        if code != -signal.SIGINT:  # the second one came after the run
+            assert [line for line in said.splitlines() if not any(words in line for words in CUT_SHORT)] == []

@@ -1,4 +1,4 @@
-"""Invariant: whoever touches a task, scope or nursery is its strand's owner; every start runs once; no mail comes too late."""
+"""Invariant: who touches a task, scope or nursery owns its strand; every start runs once; no mail comes too late."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_strands_cancelled_while_they_are_taken_run_to_their_first_cancel_point(
             threads = []
             async with conc.open_nursery(parallel=True) as nursery:
                 if by == "a thread":
-                    threads = in_threads(lambda nursery=nursery: cancel_soon(nursery))  # type: ignore[misc]
+                    threads = in_threads(partial(cancel_soon, nursery))
                 for number in range(strands):
                     nursery.start_soon(strand, number)
                     if by == "a strand" and number == strands // 2:

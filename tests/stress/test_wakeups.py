@@ -1,4 +1,4 @@
-"""Invariant: nobody sleeps beside work. The polls have no time limit here, so a wake-up that is lost is lost for ever."""
+"""Invariant: nobody sleeps beside work. The polls have no time limit here: a wake-up that is lost is lost for ever."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_no_wakeup_between_strands_is_lost(run: Run, dice: Dice) -> None:
 
 
 def test_no_wakeup_by_a_thread_is_lost(run: Run, dice: Dice) -> None:
-    """Foreign threads set events and call through a portal, each of which somebody waits for, as fast as they are served."""
+    """Foreign threads set events, directly or through a portal; somebody waits for each, and lets the next come."""
     rounds = load(100_000)
 
     async def strand(waiting: list[Event], served: threading.Semaphore) -> None:
@@ -114,7 +115,7 @@ def test_no_wakeup_by_a_thread_is_lost(run: Run, dice: Dice) -> None:
                     events = [Event() for _ in range(rounds // 4)]
                     served = threading.Semaphore(0)
                     nursery.start_soon(strand, events, served)
-                    threads += in_threads(lambda e=events, s=served: poke(e, s, portal.call_soon))  # type: ignore[misc]
+                    threads += in_threads(partial(poke, events, served, portal.call_soon))
         for thread in threads:
             thread.join()
 
@@ -152,7 +153,7 @@ def test_no_burst_of_strands_is_left_asleep(run: Run, dice: Dice) -> None:
 
 
 def test_no_message_to_a_strand_is_lost_while_it_is_taken(run: Run, dice: Dice) -> None:
-    """Strands are cancelled, joined and messaged from elsewhere in the moment in which a worker takes and starts them."""
+    """Strands are cancelled and joined from elsewhere in the moment in which a worker takes and starts them."""
 
     async def child() -> None:
         await conc.sleep_forever()

@@ -43,11 +43,11 @@ class Watchdog:
         """Limit what is done in the block. On the main thread."""
         before = signal.signal(signal.SIGALRM, self._bark)
         faulthandler.dump_traceback_later(self.seconds + GRACE, exit=True, file=self._last_words)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        left = signal.setitimer(signal.ITIMER_REAL, self.seconds)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, *left)
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGALRM, before)
 

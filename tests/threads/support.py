@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,6 +74,23 @@ class Gate:
     def open(self) -> None:
         """Let all pass, from now on."""
         self._open.set()
+
+
+async def goes(reference: weakref.ref[Any]) -> None:
+    """Wait until an object has died, which on free-threaded builds is seen to by the thread that made it."""
+    with conc.fail_after(2):
+        while reference() is not None:
+            await conc.sleep(0.0005)
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Circles of garbage stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

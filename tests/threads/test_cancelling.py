@@ -13,7 +13,7 @@ import conc
 from conc.lowlevel import current_runtime, current_task
 from conc.sync import Event
 from conc.threads.portal import runtime_portal
-from tests.threads.support import Gate, hasty_switching
+from tests.threads.support import Gate, goes, hasty_switching
 
 
 @pytest.fixture
@@ -246,10 +246,8 @@ def test_a_task_that_has_left_is_not_kept_alive_by_its_thread() -> None:
             reference = weakref.ref(task)
             await task.join()
             del task
-        for _ in range(3):
-            await conc.checkpoint()
-            gc.collect()
-        assert reference() is None
+        gc.collect()
+        await goes(reference)
         gate.open()
 
     conc.run(main)

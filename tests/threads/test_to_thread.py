@@ -17,10 +17,11 @@ import sniffio
 
 import conc
 import conc.threads.pool as pool_module
+from conc._os.threads import gil_enabled
 from conc.lowlevel import current_runtime, current_task, task_tree
 from conc.sync import Event
 from conc_testing import VirtualClock
-from tests.threads.support import Gate, hasty_switching
+from tests.threads.support import Gate, goes, hasty_switching, no_collector
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 
@@ -178,7 +179,9 @@ class Something:
     """What weak references can be made to."""
 
 
-def test_nothing_keeps_arguments_and_value_alive_afterwards() -> None:
+def test_nothing_keeps_arguments_and_value_alive_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.1)
+
     async def main() -> None:
         for _ in range(100):
             argument = Something()
@@ -186,19 +189,18 @@ def test_nothing_keeps_arguments_and_value_alive_afterwards() -> None:
             value = await conc.to_thread(lambda given: Something(), argument)
             value_gone = weakref.ref(value)
             del argument, value
-            assert argument_gone() is None
-            await conc.to_thread(int)  # by the same thread, which has let go of the last job before
-            assert value_gone() is None
+            if gil_enabled():
+                assert argument_gone() is None  # the thread has let go of it before the task went on
+            await goes(argument_gone)
+            await goes(value_gone)
 
-    gc.disable()
-    try:
-        with hasty_switching():
-            conc.run(main)
-    finally:
-        gc.enable()
+    with no_collector(), hasty_switching():
+        conc.run(main)
 
 
-def test_an_error_makes_no_circle_of_references() -> None:
+def test_an_error_makes_no_circle_of_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.1)
+
     gone: list[weakref.ref[Any]] = []
 
     class Trouble(Exception):
@@ -218,13 +220,12 @@ def test_an_error_makes_no_circle_of_references() -> None:
                 await conc.to_thread(fail)
             except Trouble:
                 pass
-        assert gone[0]() is None
+        for reference in gone:
+            await goes(reference)
 
-    gc.disable()
-    try:
+    with no_collector():
         conc.run(main)
-    finally:
-        gc.enable()
+    assert len(gone) == 2
 
 
 # ---- threads ---------------------------------------------------------------------------------------------------------
