@@ -1,7 +1,7 @@
 """The main job: a server and a thousand clients on real sockets, in one program, with a graceful end.
 
-Run it with ``make demo``, or ``python -m examples.demo --clients 100``. Press Ctrl-C in the middle: everything is closed
-in order, and the exit code is 130.
+Run it with ``make demo``, or ``python -m examples.demo --clients 100``. Press Ctrl-C in the middle: everything is
+closed in order, and the exit code is 130.
 """
 
 import argparse

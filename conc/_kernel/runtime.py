@@ -315,9 +315,7 @@ class Runtime:
         assert root is not None
         if self._deadlock is None:
             tree = str(task_tree(self))
-            nobody = (
-                "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
-            )
+            nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
             if self.clock.virtual:
                 nobody = (
                     "nothing is ready, virtual time does not move on by itself, and no thread job, open portal or "

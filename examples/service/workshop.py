@@ -1,4 +1,4 @@
-"""A small queue, and a pool of workers that empties it. Who has to wait for room in the queue feels the load at once."""
+"""A small queue, and a pool of workers that empties it. Who waits for room in the queue feels the load at once."""
 
 import hashlib
 from collections import deque

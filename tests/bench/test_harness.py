@@ -130,7 +130,7 @@ class TestVerdicts:
         for target in TARGETS:
             scenario = scenarios.scenario(target.scenario)
             if target.against not in (FASTEST_PEER, ABSOLUTE):
-                assert scenario.contestant(target.against)
+                assert scenario.contestant(target.against).label == target.against
 
 
 def scenario_for(*labels: str) -> Scenario:

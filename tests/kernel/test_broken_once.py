@@ -438,8 +438,7 @@ def test_a_wait_that_cannot_say_its_reason_does_not_end_the_run_of_who_looks(wor
             for _ in range(4):
                 nursery.start_soon(child)
             await conc.sleep(0.05)
-            tree = str(conc.lowlevel.task_tree(current_runtime()))
-        return tree
+            return str(conc.lowlevel.task_tree(current_runtime()))
 
     assert "no words" in conc.run(main, workers=workers)
 

@@ -23,7 +23,6 @@ from operator import attrgetter
 from types import CodeType
 from typing import Any
 
-
 _ATOMS = (str, int, type(None))
 _TRUE, _FALSE = (bool, "true"), (bool, "false")  # True == 1 would make them one
 _SEQUENCES = (tuple, list, deque)

@@ -194,14 +194,13 @@ class Line:
     def grant(self) -> bool:
         """Decide the first wait that nobody has decided yet."""
         with self.lock:
-            while self.waits:
+            decided = None
+            while self.waits and decided is None:
                 wait = self.waits.pop(0)
-                if wait.decide():
-                    break
-            else:
-                return False
-        unpark(wait.task, self)
-        return True
+                decided = wait if wait.decide() else None
+        if decided is not None:
+            unpark(decided.task, self)
+        return decided is not None
 
 
 class AnyOf:
