@@ -34,17 +34,17 @@ async def _wait_for(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def refuse_function(async_fn: object, result: object) -> NoReturn:
-    """The error for what was given in place of an async function."""
+def refuse_function(async_fn: object, result: object, call: str = "start_soon") -> NoReturn:
+    """The error for what was given to `call` in place of an async function, or for what that returned."""
     if is_coroutine(async_fn):
         name = getattr(async_fn, "__qualname__", "function")
         async_fn.close()  # type: ignore[attr-defined]  # it was about to be run: no warning that it never was
         raise TypeError(
-            f"a coroutine object was given where a function is due: write start_soon({name}, arguments...), "
-            f"not start_soon({name}(arguments...))"
-        )
+            f"a coroutine object was given where a function is due: write {call}({name}, arguments...), "
+            f"not {call}({name}(arguments...))"
+        ) from None
     if not callable(async_fn):
-        raise TypeError(f"an async function is due, got {async_fn!r}")
+        raise TypeError(f"an async function is due, got {async_fn!r}") from None
     raise TypeError(
         f"{function_name(async_fn)} is not an async function: calling it gave {result!r}. "
         "Use `async def`; for a blocking function conc.to_thread"

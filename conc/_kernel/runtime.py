@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
-from typing import Any, Literal, TypeVar, TypeVarTuple, Unpack
+from typing import Any, ClassVar, Literal, TypeVar, TypeVarTuple, Unpack
 
 from conc._kernel import options
 from conc._kernel.asyncfn import is_coroutine, refuse_function
@@ -156,7 +156,7 @@ class Runtime:
         if self._crew is not None:
             raise RuntimeError("this Runtime is running already; use another Runtime, or wait until the run has ended")
         if not callable(async_fn) or is_coroutine(async_fn):
-            refuse_function(async_fn, None)
+            refuse_function(async_fn, None, "run")
         self._deadlock = None
         self._stopped = None
         self._limit = None
@@ -296,6 +296,20 @@ class Runtime:
         """The nursery of the main task and of what comes from outside. Raises RunFinished if no run is under way."""
         self.root_strand  # noqa: B018
         return self._root  # type: ignore[return-value]
+
+    @property
+    def portal(self) -> Any:
+        """The way in for threads that conc did not start: a `conc.threads.Portal` to the strand of the main task.
+
+        Open from the beginning of the run until its end. From any thread.
+
+        Raises:
+            RunFinished: no run is under way.
+        """
+        return Runtime.portal_of(self)
+
+    portal_of: ClassVar[Callable[[Runtime], Any]]
+    """Gives the portal of a runtime. Set by `conc.threads`, which stands above the kernel."""
 
     @property
     def main_task(self) -> Task[Any] | None:

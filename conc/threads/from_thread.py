@@ -39,7 +39,7 @@ def run(async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     """
     job = _waiting_job("run")
     if not callable(async_fn) or is_coroutine(async_fn):
-        refuse_function(async_fn, None)
+        refuse_function(async_fn, None, "from_thread.run")
     return job.ask(AsyncCall(async_fn, args))  # type: ignore[no-any-return]
 
 

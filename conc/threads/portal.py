@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 from conc._kernel.asyncfn import function_name, is_coroutine, refuse_function
 from conc._kernel.current import current_task, slot
 from conc._kernel.nursery import Nursery, NurseryManager
+from conc._kernel.runtime import Runtime
 from conc._kernel.suspend import Wait, suspend, unpark
 from conc._kernel.task import Task, call_async
 from conc.errors import Cancelled, RunFinished, TaskCancelled
 
 if TYPE_CHECKING:
     from conc._kernel.crew import Crew
-    from conc._kernel.runtime import Runtime
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -431,3 +431,6 @@ def runtime_portal(runtime: Runtime) -> Portal:
         portal = Portal(nursery, nursery.strand.worker.crew)  # type: ignore[union-attr]
         runtime.extensions[Portal] = portal
     return portal
+
+
+Runtime.portal_of = staticmethod(runtime_portal)

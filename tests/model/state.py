@@ -99,9 +99,8 @@ class Fingerprints:
             variables = frame.f_locals
             part += (code.co_qualname, code.co_firstlineno, frame.f_lasti, *variables)
             for name, value in variables.items():
-                if isinstance(value, _MUTABLE):
-                    kind = type(value).__name__
-                    raise TypeError(f"{name} of {code.co_qualname} holds a {kind}: copy it into a tuple")
+                if _holds_mutable(value):
+                    raise TypeError(f"{name} of {code.co_qualname} holds {value!r}: copy it into a tuple")
                 part.append(self._freeze(value))
             inner = inner.gi_yieldfrom
         if self.met.keys() != self._names:
@@ -133,6 +132,10 @@ class Fingerprints:
         if isinstance(value, dict):
             return (kind, *[(self._freeze(key), self._freeze(part)) for key, part in value.items()])
         raise TypeError(f"a state cannot hold {value!r}: only None, str, int, bool, enums, shared objects, containers")
+
+
+def _holds_mutable(value: object) -> bool:
+    return isinstance(value, _MUTABLE) or (isinstance(value, tuple) and any(map(_holds_mutable, value)))
 
 
 _getters: dict[type[Shared], Callable[[Shared], tuple[object, ...]]] = {}

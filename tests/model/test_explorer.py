@@ -76,6 +76,11 @@ class Counter(Model):
         yield "use"
         things.clear()
 
+    def hold_a_container_in_a_tuple(self) -> Steps[None]:
+        yield "copy"
+        pair = (self.things, 1)
+        yield f"use {len(pair)}"
+
     def make_an_object(self) -> Steps[None]:
         yield "make"
         self.things.append(Shared("new"))
@@ -196,7 +201,8 @@ def test_too_many_states_are_refused() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "words"),
     [
-        ("hold_a_container", TypeError, "things of Counter.hold_a_container holds a deque"),
+        ("hold_a_container", TypeError, "things of Counter.hold_a_container holds deque"),
+        ("hold_a_container_in_a_tuple", TypeError, "pair of Counter.hold_a_container_in_a_tuple holds"),
         ("make_an_object", TypeError, "new came or went"),
         ("hide_an_object", TypeError, "only a local variable leads to hidden"),
         ("make_a_twin", ValueError, "two shared objects have the name 'counter'"),

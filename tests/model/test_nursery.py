@@ -6,9 +6,9 @@ strand go through its one mailbox, in real-time order, so a SPAWN is read before
 and before the END of any child that was waiting for that one. So the count never reaches zero while something is
 still to come.
 
-Here a host on A starts two children, which any worker may take. With two workers the first of them spawns one more
-into the nursery of the host. With three it has a nursery of its own, whose child does that, and ends, so that the
-first ends.
+Here the host lives on A. With two workers it starts a child here and one on B, which spawns another child into the
+nursery of the host. With three the child on B has a nursery of its own, and the child in that, on C, spawns into the
+nursery of the host, and ends, so that B's ends too.
 """
 
 from __future__ import annotations
@@ -183,13 +183,14 @@ def nurseries(workers: int, broken: Broken | None = None) -> Nurseries:
     a, b, last = crew[0], crew[1], crew[-1]
     host = Strand("host", a)
     child, other, late = Strand("child", b, host), Strand("other", a, host), Strand("late", last, host)
-    host.starts = (child, other)
     if workers == 2:
+        host.starts = (child, other)
         child.sends = late
         return Nurseries("nurseries", crew, (host, child, other, late), broken)
     grandchild = Strand("grandchild", last, child, sends=late)
+    host.starts = (child,)
     child.starts = (grandchild,)
-    return Nurseries("nurseries", crew, (host, child, other, grandchild, late), broken)
+    return Nurseries("nurseries", crew, (host, child, grandchild, late), broken)
 
 
 @pytest.mark.parametrize("workers", [2, 3])

@@ -95,31 +95,40 @@ def test_calls_that_arrive_while_the_block_waits_for_others_are_refused() -> Non
 
 
 @pytest.mark.parametrize("has_children", [False, True])
-def test_calls_of_threads_that_looked_just_before_the_portal_closed_are_refused(has_children: bool) -> None:
-    made: list[int] = []
+def test_calls_of_threads_that_looked_just_before_the_portal_closed_are_refused(
+    has_children: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+
+    def post_late(portal: Portal, message: Callable[[], None]) -> None:
+        gate()  # the portal was open; now it closes
+        portal._nursery.strand.post(message)
+
+    async def hold_portal(event: Event) -> None:
+        async with conc.open_portal() as portal:
+            if has_children:
+                portal.start_soon(event.wait)
+            monkeypatch.setattr(Portal, "_post", post_late)
+            callers.append(Stranger(portal.call_soon, made.append, 1))
+            callers.append(Stranger(portal.run_sync, made.append, 2))
+            callers.append(Stranger(lambda: portal.start_soon(double, 3).result(PATIENCE)))
+            await gate.arrives(3)
 
     async def main() -> None:
         event = Event()
         async with conc.open_nursery() as nursery:
-
-            async def hold_portal() -> None:
-                async with conc.open_portal() as portal:
-                    portals.append(portal)
-                    if has_children:
-                        portal.start_soon(event.wait)
-
-            nursery.start_soon(hold_portal)
-            await conc.sleep(0.002)
-            [portal] = portals
-            portal._closing = False  # what such a thread has seen
-            portal.call_soon(made.append, 1)
-            future = portal.start_soon(double, 1)
-            with pytest.raises(RunFinished):
-                await Stranger(portal.run_sync, made.append, 2).has_ended()
-            assert isinstance(await conc.to_thread(future.exception, PATIENCE), RunFinished)
+            nursery.start_soon(hold_portal, event)
+            while len(callers) < 3:
+                await conc.checkpoint()
+            await conc.sleep(0.005)
+            gate.open()
+            for caller in callers:
+                with pytest.raises(RunFinished):
+                    await caller.has_ended()
             event.set()
 
-    portals: list[Portal] = []
+    made: list[int] = []
+    callers: list[Stranger] = []
     conc.run(main)
     assert made == []
 
