@@ -1,8 +1,9 @@
 """conc: structured concurrency for Python, on one core or on all of them."""
 
 from conc._kernel.cancel import CancelScope
-from conc._kernel.nursery import TASK_STATUS_IGNORED, Nursery, TaskStatus, open_nursery
+from conc._kernel.nursery import Nursery, open_nursery
 from conc._kernel.runtime import Runtime, run
+from conc._kernel.starting import TASK_STATUS_IGNORED, TaskStatus
 from conc._kernel.suspend import checkpoint
 from conc._kernel.task import Task
 from conc.errors import Cancelled, Deadlock, TaskCancelled, TaskFailed

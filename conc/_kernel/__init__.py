@@ -10,6 +10,7 @@
 - `joining`: waiting for the end of a task.
 - `task`: a coroutine on its way.
 - `waitqueue`: the line in front of a shared primitive; where waits are decided.
+- `starting`: the handshake of ``nursery.start``.
 - `nursery`: where tasks are born, and what none outlives.
 - `descriptors`: readiness of descriptors, per worker.
 - `observe`: instruments and policies.

@@ -77,17 +77,22 @@ class Crew:
         # that is looks again too, or wakes one of the idle, and we are listed.
         if is_empty(self._role) or not self._take_for(worker):
             return False
-        self.no_longer_idle(worker)
+        self._leave(worker)
         self.rouse()
         return True
 
-    def no_longer_idle(self, worker: Worker) -> bool:
-        """The worker woke up, by whatever means: True if somebody has chosen it to look for strands."""
+    def woke_up(self, worker: Worker) -> None:
+        """The worker woke, by whatever means. If it was chosen to look for strands, it takes some before all else."""
+        if not self._leave(worker) and self._take_for(worker):
+            self.rouse()
+
+    def _leave(self, worker: Worker) -> bool:
+        """Take a worker off the list of the idle: False if whoever woke it has done so."""
         try:
             self._idle.remove(worker)
         except ValueError:
-            return True  # whoever woke it took it out
-        return False
+            return False
+        return True
 
     def _take_for(self, worker: Worker) -> bool:
         """Take half of the unstarted strands of the first worker that has any, beginning behind `worker`."""
@@ -172,7 +177,8 @@ class Crew:
 
 
 def _at_rest(worker: Worker) -> bool:
-    return worker.asleep and is_empty(worker.ready) and is_empty(worker.inbox) and is_empty(worker.fresh)
+    # The flag last: who wakes takes it down before it takes anything out, so what was empty then was not just emptied.
+    return is_empty(worker.ready) and is_empty(worker.inbox) and is_empty(worker.fresh) and worker.asleep
 
 
 def _strands(worker: Worker) -> Any:

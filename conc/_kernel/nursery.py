@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 from conc._kernel.asyncfn import as_coroutine, check_name, function_name, is_coroutine, refuse_what_is_no_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task, current_worker, slot
+from conc._kernel.starting import TaskStatus, with_status
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import cancel_shielded_checkpoint, suspend, toll, unpark
 from conc._kernel.task import Task
@@ -202,7 +203,7 @@ class Nursery:
             async with open_nursery() as waiting_room:
                 status._room = waiting_room
                 name = name or function_name(async_fn)
-                child = waiting_room.start_soon(_with_status(async_fn, status), *args, name=name)
+                child = waiting_room.start_soon(with_status(async_fn, status), *args, name=name)
                 status._child = child
         except BaseExceptionGroup as group:
             if status.is_started or len(group.exceptions) > 1:
@@ -377,66 +378,6 @@ def open_nursery(*, parallel: bool = False) -> NurseryManager:
     if parallel is not False and parallel is not True:
         raise TypeError(f"parallel must be True or False, not {parallel!r}")
     return NurseryManager(parallel)
-
-
-class TaskStatus:
-    """Through which a child started with ``nursery.start`` says that it is ready."""
-
-    __slots__ = ("_child", "_nursery", "_room", "is_started", "value")
-
-    def __init__(self, nursery: Nursery) -> None:
-        self._nursery = nursery
-        self._room: Nursery | None = None
-        self._child: Task[Any] | None = None
-        self.is_started = False
-        self.value: Any = None
-
-    def started(self, value: Any = None) -> None:
-        """Hand `value` to the caller of ``start`` and move to the nursery. Once.
-
-        Raises:
-            RuntimeError: called a second time, after the task has ended, or in another strand.
-
-        Checkpoint: never. From the next cancel point on the scopes of the nursery hold, not those of the caller.
-        """
-        if self.is_started:
-            raise RuntimeError("task_status.started() was called before")
-        child, room, nursery = self._child, self._room, self._nursery
-        if room is None:
-            raise RuntimeError("task_status.started() was called before the task was started")
-        worker = slot.worker
-        if worker is None or worker.task is None or worker.task.strand is not nursery.strand:
-            raise RuntimeError(
-                "task_status.started() is called in the strand of the nursery; send the news through a channel"
-            )
-        if child is None or child not in room.children:
-            raise RuntimeError("task_status.started() was called after its task had ended")
-        self.is_started = True
-        self.value = value
-        self._child = None
-        del room.children[child]
-        nursery.children[child] = None
-        child.move(nursery)
-        room.all_ended()
-
-
-class _IgnoredStatus(TaskStatus):
-    __slots__ = ()
-
-    def started(self, value: Any = None) -> None:
-        """Nobody waits."""
-
-
-TASK_STATUS_IGNORED = _IgnoredStatus.__new__(_IgnoredStatus)
-"""The default for ``task_status`` in functions that may also be started with ``start_soon``."""
-
-
-def _with_status(async_fn: Callable[..., Awaitable[object]], status: TaskStatus) -> Callable[..., Awaitable[object]]:
-    def call(*args: object) -> Awaitable[object]:
-        return async_fn(*args, task_status=status)
-
-    call.__qualname__ = function_name(async_fn)
-    return call
 
 
 async def close_forgotten(task: Task[Any], error: BaseException | None) -> None:

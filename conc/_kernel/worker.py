@@ -210,7 +210,6 @@ class Worker:
 
     def look(self, may_rest: bool) -> None:
         """The end of a turn: what is due, and whether there is anything to do at all."""
-        chosen = False
         if self.fresh:
             self._start_one()
         if self.generators.suspects:
@@ -224,20 +223,18 @@ class Worker:
             if self.descriptors:
                 self.descriptors.notify(self.poller.poll(0))
         elif may_rest:
-            chosen = self._rest()
+            self._rest()
         self.time = now = self.now()
         if now >= self.timers.earliest:
             for timer in self.timers.due(now):
                 timer.expire()
-        if chosen and (self.ready or self.inbox):
-            self.crew.rouse()  # it was woken to look for strands, and has other things to do first
 
-    def _rest(self) -> bool:
-        """Nothing is ready: take unstarted strands from others, or sleep. True if it was woken to take some."""
+    def _rest(self) -> None:
+        """Nothing is ready: take unstarted strands from others, or sleep."""
         crew = self.crew
         several = len(crew.workers) > 1
         if several and crew.search(self):
-            return False
+            return
         self.deadline = deadline = self.timers.next_deadline()
         self.sleeps += 1
         self.asleep = True
@@ -248,7 +245,8 @@ class Worker:
             if events:
                 self.descriptors.notify(events)
         self.asleep = False
-        return several and crew.no_longer_idle(self)
+        if several:
+            crew.woke_up(self)
 
     def _sleep(self, wait: float | None) -> Events:
         """Poll for `wait` seconds at most; None means that nothing of this worker's own will come with time."""

@@ -264,8 +264,8 @@ def test_a_run_beside_the_main_thread_leaves_ctrl_c_to_it() -> None:
 
         thread = threading.Thread(target=conc.run, args=(main,))
         thread.start()
-        ctrl_c_after(0.1)
         try:
+            ctrl_c_after(0.1)
             time.sleep(60)
         except KeyboardInterrupt:
             say("raised in the main thread")

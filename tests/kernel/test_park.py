@@ -29,7 +29,8 @@ class Slot:
         self._lock = threading.Lock()
 
     def begin(self, task: Task[Any]) -> None:
-        self.task = task
+        with self._lock:
+            self.task = task
 
     def withdraw(self, task: Task[Any]) -> bool:
         with self._lock:
