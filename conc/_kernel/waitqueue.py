@@ -71,6 +71,8 @@ class WaitQueue:
         task = self._line.popleft()
         task.value = value
         task.wait = GRANTED
+        if self._dead_count > 16 + len(self):
+            self._compact()
         return task
 
     def grant_all(self, value: Any = None) -> list[Task[Any]]:
@@ -105,8 +107,8 @@ class WaitQueue:
             # stands behind this one, so counting from the front tells the dead from the living.
             self._dead[task] = self._dead.get(task, 0) + 1
             self._dead_count += 1
-            if self._dead_count > 16 + len(self):
-                self._compact()
+        if self._dead_count > 16 + len(self):
+            self._compact()
 
     def _bury(self) -> None:
         """Drop dead entries from the front."""
