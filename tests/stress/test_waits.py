@@ -65,12 +65,12 @@ class Meddlers:
 
     def _cancel(self, dice: Dice) -> None:
         if self.scopes:
-            dice.pick(self.scopes).cancel("a thread")
+            dice.pick(self.scopes.copy()).cancel("a thread")
 
     def _move_a_deadline(self, dice: Dice) -> None:
         if self.scopes:
             soon = time.monotonic() + dice.seconds(-0.001, 0.002)
-            dice.pick(self.scopes).deadline = soon if dice.chance() < 0.7 else math.inf
+            dice.pick(self.scopes.copy()).deadline = soon if dice.chance() < 0.7 else math.inf
 
     def _look(self, dice: Dice) -> None:
         with self._semaphore._waiters.lock:
