@@ -28,17 +28,20 @@ class Direction:
 
     Attributes:
         asked: how many bytes the waiting task wants, if its `value` is a function to read with; see `notify`.
+        unarmed: whether there is something to do before each wait: the poller has to be asked, or the descriptor is not
+            registered yet.
 
     Invariant: at most one task waits; its `wait` is this object.
     """
 
-    __slots__ = ("asked", "descriptor", "flag", "ready", "task")
+    __slots__ = ("asked", "descriptor", "flag", "ready", "task", "unarmed")
 
     def __init__(self, descriptor: Descriptor, flag: int) -> None:
         self.descriptor = descriptor
         self.flag = flag
         self.asked = 0
         self.ready = False
+        self.unarmed = True
         self.task: Task[Any] | None = None
 
     @property
@@ -140,6 +143,7 @@ class Descriptors:
         self._poller.register(fd)
         self._table[fd] = descriptor
         descriptor.users = 1
+        descriptor.read.unarmed = descriptor.write.unarmed = self._poller.arm is not None
 
     def drop(self, descriptor: Descriptor) -> None:
         """Take a registration back."""

@@ -91,23 +91,25 @@ class Pollable:
         """
         if direction.task is not None:
             direction.refuse()
-        descriptor = direction.descriptor
-        if not descriptor.users:
-            self._enter(descriptor)
+        if direction.unarmed:
+            self._arm(direction)
         direction.task = task
         task.wait = direction
-        arm = descriptor.worker.poller.arm
-        if arm is not None:
-            arm(descriptor.fd, direction.flag)
         if await suspend(task) is CLOSED:
             self._refuse_closed()
 
-    def _enter(self, descriptor: Descriptor) -> None:
-        """Register a descriptor, now that something has to wait for it."""
-        if self._closed:
-            self._refuse_closed()
-        descriptor.worker.descriptors.enter(descriptor)
-        descriptor.read.ready = descriptor.write.ready = False  # registering reports what is ready now
+    def _arm(self, direction: Direction) -> None:
+        """Register the descriptor, now that something has to wait for it; on level-triggered pollers, ask each time."""
+        descriptor = direction.descriptor
+        worker = descriptor.worker
+        if not descriptor.users:
+            if self._closed:
+                self._refuse_closed()
+            worker.descriptors.enter(descriptor)
+            descriptor.read.ready = descriptor.write.ready = False  # registering reports what is ready now
+        arm = worker.poller.arm
+        if arm is not None:
+            arm(descriptor.fd, direction.flag)
 
     def _deregister(self) -> None:
         """Take the descriptor out of all pollers and wake who waits: right before it is closed, and once."""

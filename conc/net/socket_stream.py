@@ -24,8 +24,8 @@ READ_AT_MOST: Final = 65_536
 BUFFERS_AT_MOST: Final = 16
 # A system call costs about as much as so many operations without one, and one more for each 4 KiB.
 SYSTEM_CALL: Final = 4
-PER_BYTE_SHIFT: Final = 12
-LARGE: Final = 1 << PER_BYTE_SHIFT
+LARGE_SHIFT: Final = 12
+LARGE: Final = 1 << LARGE_SHIFT
 
 
 class SocketStream(Pollable):
@@ -106,21 +106,17 @@ class SocketStream(Pollable):
                     if 0 < got < max_bytes and not reading.descriptor.hup:
                         reading.ready = False
                     if got >= LARGE:
-                        worker.budget -= got >> PER_BYTE_SHIFT
+                        worker.budget -= got >> LARGE_SHIFT
                     return data
             # From here on as Pollable._wait, without a coroutine of its own; and with the wish to be read for.
             if reading.task is not None:
                 reading.refuse()
-            descriptor = reading.descriptor
-            if not descriptor.users:
-                self._enter(descriptor)
+            if reading.unarmed:
+                self._arm(reading)
             reading.task = task
             reading.asked = max_bytes
             task.wait = reading
             task.value = self._recv
-            arm = worker.poller.arm
-            if arm is not None:
-                arm(descriptor.fd, reading.flag)
             await PARK
             task.wait = None
             read_ahead = task.value
@@ -162,7 +158,7 @@ class SocketStream(Pollable):
             raise self._failed(error) from error
         self.bytes_written += sent
         if sent >= LARGE:
-            worker.budget -= sent >> PER_BYTE_SHIFT
+            worker.budget -= sent >> LARGE_SHIFT
         if sent != len(data):
             await self._write_views(task, [memoryview(data)[sent:]], has_room=False)
 
@@ -179,7 +175,7 @@ class SocketStream(Pollable):
                     except OSError as error:
                         raise self._failed(error) from error
                     self.bytes_written += sent
-                    task.strand.worker.budget -= sent >> PER_BYTE_SHIFT  # type: ignore[union-attr]
+                    task.strand.worker.budget -= SYSTEM_CALL + (sent >> LARGE_SHIFT)  # type: ignore[union-attr]
                     has_room = advance(views, sent)
                 else:
                     writing = self._writing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -250,3 +250,28 @@ def test_a_tcp_stream_is_a_stream() -> None:
 
     assert issubclass(stream, AsyncRead)
     assert {"write_all", "close_write", "aclose"} <= set(dir(stream))
+
+
+@on_every_network
+async def test_a_task_that_only_finds_errors_or_writes_nothing_lets_others_run_too() -> None:
+    async with connected() as (client, _):
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await conc.checkpoint()
+                turns += 1
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(count)
+            for _ in range(1_000):
+                await client.write_all()
+            assert turns
+            turns = 0
+            await client.close_write()
+            for _ in range(1_000):
+                with suppress(ClosedResource):
+                    await client.write_all(b"x")
+            assert turns
+            nursery.cancel_scope.cancel()
