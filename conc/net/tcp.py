@@ -62,13 +62,12 @@ class TcpListener:
     One task at a time accepts. ``async with listener:`` closes it at the end of the block.
     """
 
-    __slots__ = ("_closed", "_next", "_queues", "_servers", "addresses")
+    __slots__ = ("_closed", "_next", "_queues", "addresses")
 
     def __init__(self, sockets: Sequence[Socket]) -> None:
         self._queues = [_Queue(sock) for sock in sockets]
         self._next = 0
         self._closed = False
-        self._servers: set[Semaphore] = set()
         self.addresses: tuple[Address, ...] = tuple(sock.getsockname() for sock in sockets)
 
     @property
@@ -166,22 +165,16 @@ class TcpListener:
             self._queues[0].refuse_closed()
         free = Semaphore(limit) if limit is not None else None
         name = function_name(handler)
-        if free is not None:
-            self._servers.add(free)
-        try:
-            async with open_nursery(parallel=parallel) as nursery:
-                try:
-                    while True:
-                        if free is not None:
-                            await free.acquire()
-                        stream = await self._accept_patiently()
-                        nursery.start_soon(_handle, handler, stream, free, on_error, name=name)
-                except ClosedResource:
-                    if not self._closed:
-                        raise
-        finally:
-            if free is not None:
-                self._servers.discard(free)
+        async with open_nursery(parallel=parallel) as nursery:
+            try:
+                while True:
+                    if free is not None:
+                        await free.acquire()
+                    stream = await self._accept_patiently()
+                    nursery.start_soon(_handle, handler, stream, free, on_error, name=name)
+            except ClosedResource:
+                if not self._closed:
+                    raise
 
     async def _accept_patiently(self) -> TcpStream:
         """Accept; while the system is exhausted, wait for better times, and say so."""
@@ -227,8 +220,6 @@ class TcpListener:
             self._closed = True
             for queue in self._queues:
                 queue.close()
-            for free in self._servers:
-                free.close()
 
     def __repr__(self) -> str:
         where = ", ".join(map(show, self.addresses))

@@ -17,7 +17,8 @@ import pytest
 import conc
 from conc._kernel import interrupts
 from conc._kernel.current import slot
-from conc._kernel.nursery import NurseryManager, TaskStatus
+from conc._kernel.nursery import NurseryManager
+from conc._kernel.starting import TaskStatus
 from conc._kernel.suspend import PARKED
 from conc._os import threads
 from conc.lowlevel import Instrument, Task, current_runtime, current_task

@@ -53,9 +53,9 @@ def test_cancelling_a_hundred_thousand_parked_tasks_is_quick() -> None:
                 wait = WAITS[number % 4]
                 nursery.start_soon(wait, event if wait is _wait_for_event else semaphore)
             await settle()
-            taken.append(time.perf_counter())
+            taken.append(time.process_time())
             nursery.cancel_scope.cancel()
-        taken.append(time.perf_counter())
+        taken.append(time.process_time())
         event._check()
         semaphore._check()
         assert repr(event).count(" 0 waiting") == repr(semaphore).count(" 0 waiting") == 1

@@ -234,6 +234,39 @@ def test_everything_below_a_cancelled_scope_is_cancelled() -> None:
     assert len(ended) == 15
 
 
+def test_a_cancellation_that_was_kept_and_is_raised_later_is_a_mistake_that_is_named() -> None:
+    kept: list[conc.Cancelled] = []
+
+    async def child() -> None:
+        with conc.CancelScope() as scope:
+            scope.cancel("long ago")
+            try:
+                await conc.checkpoint()
+            except conc.Cancelled as cancelled:
+                kept.append(cancelled)
+        raise kept[0]
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(child)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, RuntimeError)
+        assert "child" in str(error)
+        assert "do not raise it again" in str(error)
+        assert error.__cause__ is kept[0]
+
+    run(main)
+
+
+def test_no_cancellation_ever_leaves_run() -> None:
+    async def main() -> None:
+        raise conc.Cancelled("explicit", "made by hand")
+
+    with pytest.raises(RuntimeError, match=r"made by hand|no scope around it"):
+        run(main)
+
+
 # Nested scopes: who catches.
 
 

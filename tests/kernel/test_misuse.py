@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 import conc
-import conc.lowlevel
+from conc.sync import Event
 from conc_testing import settle
 from tests.kernel.support import nothing, run
 
@@ -195,6 +195,42 @@ def test_a_nursery_starts_nothing_for_another_runtime() -> None:
     errors: list[None] = []
     run(main)
     assert errors == [None]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_nursery_starts_nothing_for_a_strand_that_it_is_not_around(workers: int) -> None:
+    nurseries: list[conc.Nursery] = []
+    texts: list[str] = []
+    over = Event()
+
+    async def owner() -> None:
+        async with conc.open_nursery() as nursery:
+            nurseries.append(nursery)
+            await over.wait()
+            assert not nursery.children
+
+    async def stranger() -> None:
+        while not nurseries:
+            await conc.sleep(0.001)
+        for start in (nurseries[0].start_soon, nurseries[0].start):
+            try:
+                result = start(nothing)
+                if isinstance(result, Awaitable):
+                    await result
+            except RuntimeError as error:
+                texts.append(str(error))
+        over.set()
+
+    async def main() -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            nursery.start_soon(owner)
+            nursery.start_soon(stranger)
+
+    conc.run(main, workers=workers)
+    assert len(texts) == 2
+    assert "at home in another strand" in texts[0]
+    assert "channel" in texts[0]
+    assert "strand" in texts[1]
 
 
 def test_a_nursery_that_is_left_in_another_task_is_an_error() -> None:

@@ -142,6 +142,19 @@ def test_a_given_name_is_the_name() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_task_has_its_name_before_it_begins_and_after_it_has_ended(parallel: bool) -> None:
+    async def main() -> None:
+        async with conc.open_nursery(parallel=parallel) as nursery:
+            asked_at_once = nursery.start_soon(give, 1)
+            assert asked_at_once.name == "give"
+            asked_late = nursery.start_soon(give, 1)
+        assert asked_at_once.name == asked_late.name == "give"
+        assert "give" in repr(asked_late)
+
+    run(main)
+
+
 def test_no_two_tasks_share_an_id() -> None:
     async def main() -> None:
         async with conc.open_nursery() as nursery:

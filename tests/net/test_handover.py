@@ -10,15 +10,19 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
 import conc
 from conc._kernel.current import current_worker
+from conc._kernel.worker import Worker
 from conc.errors import BusyResource, ClosedResource
 from conc.net import TcpStream, connect_tcp, listen_tcp
-from conc.sync import Event, Semaphore
+from conc.sync import Semaphore
 from tests.net.support import connected, run
+
+T = TypeVar("T")
 
 WORKERS = 3
 TOTAL = 1_000_000 if os.environ.get("CONC_SOAK") else 100_000
@@ -232,21 +236,56 @@ def test_a_strand_may_close_what_a_strand_of_another_worker_has_used() -> None:
     run(main, workers=WORKERS)
 
 
+def start_elsewhere(nursery: conc.Nursery, async_fn: Callable[[], Awaitable[T]]) -> conc.Task[T]:
+    """Start a child of a parallel nursery on another worker: this one is blocked until an idle one has taken it."""
+    here = current_worker()
+
+    async def elsewhere() -> T:
+        assert current_worker() is not here
+        return await async_fn()
+
+    task = nursery.start_soon(elsewhere)
+    time.sleep(0.03)
+    return task
+
+
 def test_closing_wakes_a_reader_on_another_worker() -> None:
     async def main() -> None:
         async with connected() as (client, _):
-            waiting = Event()
 
             async def read() -> None:
-                waiting.set()
                 with pytest.raises(ClosedResource):
                     await client.read(1)
 
             async with conc.open_nursery(parallel=True) as nursery:
-                nursery.start_soon(read)
-                await waiting.wait()
-                await conc.sleep(0.02)
+                start_elsewhere(nursery, read)
                 await client.aclose()
+
+    run(main, workers=WORKERS)
+
+
+def test_a_closed_descriptor_that_somebody_has_duplicated_is_watched_by_no_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(Worker, "heard", lambda worker, fd: heard.append(fd))
+
+    async def main() -> None:
+        async with connected() as (client, server):
+
+            async def wait_a_moment() -> None:
+                with conc.move_on_after(0.001):
+                    await client.read(1)
+
+            async with conc.open_nursery(parallel=True) as nursery:
+                start_elsewhere(nursery, wait_a_moment)
+            number = client._socket.fileno()
+            duplicate = os.dup(number)
+            await client.aclose()
+            await server.write_all(b"somebody there?")
+            await conc.sleep(0.02)
+            os.close(duplicate)
+            assert number not in heard
 
     run(main, workers=WORKERS)
 
@@ -254,16 +293,8 @@ def test_closing_wakes_a_reader_on_another_worker() -> None:
 def test_a_stream_that_a_strand_of_another_worker_waits_for_is_busy() -> None:
     async def main() -> None:
         async with connected() as (client, server):
-            waiting = Event()
-
-            async def read() -> bytes:
-                waiting.set()
-                return await client.read(1)
-
             async with conc.open_nursery(parallel=True) as nursery:
-                reading = nursery.start_soon(read)
-                await waiting.wait()
-                await conc.sleep(0.02)
+                reading = start_elsewhere(nursery, lambda: client.read(1))
                 with pytest.raises(BusyResource):
                     await client.read(1)
                 await server.write_all(b"x")

@@ -10,6 +10,7 @@ import pytest
 
 import conc
 from conc._kernel.current import current_worker
+from conc._os.poller import READ
 from conc.errors import BusyResource, ClosedResource
 from conc.net import connect_tcp, listen_tcp
 from conc.net.network import current_network
@@ -89,6 +90,21 @@ async def test_a_reader_that_was_given_bytes_a_moment_before_the_closing_has_the
             await client.aclose()
 
         assert await reading.join() == b"in time"
+
+
+@on_every_network
+async def test_a_reader_that_was_woken_for_nothing_before_the_closing_hears_of_it() -> None:
+    async with connected() as (client, _):
+
+        async def read() -> None:
+            with pytest.raises(ClosedResource):
+                await client.read(1)
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await conc.sleep(0.01)
+            current_worker().descriptors.notify([(client._fd, READ)])
+            await client.aclose()
 
 
 @on_every_network

@@ -53,6 +53,21 @@ async def test_a_read_takes_no_more_than_it_asked_for() -> None:
 
 
 @on_every_network
+async def test_a_read_leaves_nothing_behind_for_the_next_wait_of_its_task() -> None:
+    async with connected() as (client, server):
+
+        async def write() -> None:
+            await conc.sleep(0.01)
+            await client.write_all(b"x")
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(write)
+            assert await server.read(1) == b"x"
+
+        assert conc.lowlevel.current_task().value is None
+
+
+@on_every_network
 async def test_a_read_of_more_than_64_kib_is_no_error() -> None:
     async with connected() as (client, server):
         await client.write_all(b"x")
