@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 AddressInfo = tuple[
     socket.AddressFamily,
@@ -14,13 +15,28 @@ AddressInfo = tuple[
 """Family, type, protocol, canonical name, address."""
 
 
-def create(family: int, type: int, proto: int = 0) -> socket.socket:
+class Socket(socket.socket):
+    """A socket that does not block, and makes no others."""
+
+    __slots__ = ()
+
+    def accept(self) -> tuple[Socket, Any]:
+        """The next connection, as a socket that does not block, and the address of its other end."""
+        fd, address = self._accept()  # type: ignore[attr-defined]
+        # As socket.accept does it, without a look at the names of the family and the kind: a fifth of the time.
+        raw = super(socket.socket, self)
+        sock = Socket(raw.family, raw.type, raw.proto, fileno=fd)
+        sock.setblocking(False)
+        return sock, address
+
+
+def create(family: int, type: int, proto: int = 0) -> Socket:
     """A new socket that does not block.
 
     Raises:
         OSError: the system has none to give (EMFILE), or not of this kind.
     """
-    sock = socket.socket(family, type, proto)
+    sock = Socket(family, type, proto)
     sock.setblocking(False)
     return sock
 

@@ -32,9 +32,6 @@ class Socket(Protocol):
     def fileno(self) -> int:
         """The descriptor; -1 once closed."""
 
-    def setblocking(self, flag: bool, /) -> None:
-        """Called with False on what `accept` returned."""
-
     def setsockopt(self, level: int, option: int, value: int, /) -> None:
         """Set an option; those that are not known are ignored by what is no real network."""
 
@@ -54,7 +51,7 @@ class Socket(Protocol):
         """Let connections come."""
 
     def accept(self) -> tuple[Socket, Any]:
-        """The next connection and the address of its other end. Raises BlockingIOError if there is none."""
+        """The next connection, and the address of its other end. Raises BlockingIOError if there is none."""
 
     def connect_ex(self, address: Any, /) -> int:
         """Begin to connect: 0, or an error number, EINPROGRESS for one."""

@@ -109,7 +109,6 @@ class TcpListener:
 
     async def _wait_for_any(self) -> None:
         """Wait until one of several queues may have something. Nothing is accepted here, so nothing can be lost."""
-
         errors: list[ConcError] = []
 
         async def wait(queue: _Queue) -> None:
@@ -252,7 +251,6 @@ class _Queue(Pollable):
                 if error.errno not in CONNECTION_BROKE:
                     raise
             else:
-                sock.setblocking(False)
                 reading.descriptor.worker.budget -= 3 * SYSTEM_CALL
                 return TcpStream(sock, peer)
         return None

@@ -207,9 +207,6 @@ class FakeSocket:
     def fileno(self) -> int:
         return self._fd
 
-    def setblocking(self, flag: bool) -> None:
-        assert not flag, "nothing here may block"
-
     def setsockopt(self, level: int, option: int, value: int) -> None:
         self._check_open()
         self.options[level, option] = value

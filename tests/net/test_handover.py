@@ -273,15 +273,16 @@ def test_a_closed_descriptor_that_somebody_has_duplicated_is_watched_by_no_worke
     async def main() -> None:
         async with connected() as (client, server):
 
-            async def wait_a_moment() -> None:
+            async def wait_then_be_busy() -> None:
                 with conc.move_on_after(0.001):
                     await client.read(1)
+                time.sleep(0.1)  # no message gets through
 
-            async with conc.open_nursery(parallel=True) as nursery:
-                start_elsewhere(nursery, wait_a_moment)
             number = client._socket.fileno()
-            duplicate = os.dup(number)
-            await client.aclose()
+            async with conc.open_nursery(parallel=True) as nursery:
+                start_elsewhere(nursery, wait_then_be_busy)
+                duplicate = os.dup(number)
+                await client.aclose()
             await server.write_all(b"somebody there?")
             await conc.sleep(0.02)
             os.close(duplicate)

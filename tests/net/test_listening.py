@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -76,6 +77,21 @@ def test_accept_waits_for_all_addresses_at_once(network: Any) -> None:
             with conc.move_on_after(0.01) as scope:
                 await listener.accept()
             assert scope.cancelled_caught
+
+    run(main, network=network())
+
+
+@pytest.mark.parametrize("network", networks_with_two_addresses())
+def test_a_busy_address_does_not_keep_out_the_connections_of_another(network: Any) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            listener = await stack.enter_async_context(await listen_tcp("both", 0))
+            for host in ("127.0.0.1",) * 3 + ("::1",) * 3:
+                await stack.enter_async_context(await connect_tcp(host, listener.port))
+            await conc.sleep(0.01)
+            streams = [await stack.enter_async_context(await listener.accept()) for _ in range(6)]
+
+            assert [stream.peer_address[0] for stream in streams] == ["127.0.0.1", "::1"] * 3
 
     run(main, network=network())
 

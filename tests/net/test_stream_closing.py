@@ -215,3 +215,18 @@ async def test_a_stream_may_be_closed_while_its_events_are_under_way() -> None:
                 await server.write_all(b"x")
                 await client.write_all(b"y")
             await closed.wait()
+
+
+@on_every_network
+async def test_a_number_that_was_closed_without_a_word_serves_the_next_stream_well() -> None:
+    async with await listen_tcp("127.0.0.1", 0) as listener:
+        for _ in range(3):
+            client = await connect_tcp("127.0.0.1", listener.port)
+            server = await listener.accept()
+            async with conc.open_nursery() as nursery:
+                reading = nursery.start_soon(server.read, 10)
+                await conc.sleep(0.001)
+                await client.write_all(b"x")
+            assert await reading.join() == b"x"
+            client._socket.close()  # as the garbage collector does it
+            server._socket.close()

@@ -15,7 +15,7 @@ import pytest
 import conc
 from conc import CancelScope, Nursery
 from conc.errors import RunFinished
-from conc.lowlevel import current_task
+from conc.lowlevel import current_runtime, current_task
 from conc.sync import Event, Semaphore
 from tests.stress.churn import Run
 from tests.stress.load import Dice, load
@@ -257,41 +257,52 @@ def test_a_deadline_put_off_by_a_thread_in_time_does_not_fire(run: Run) -> None:
     run(main, workers=1)
 
 
+class Callers:
+    """Threads that call through a portal until it refuses them, and the answers that they got."""
+
+    def __init__(self, portal: Any, dice: Dice) -> None:
+        self.answers: list[Future[float]] = []
+        self._portal = portal
+        self._threads = in_threads(*(partial(self._call, dice.another()) for _ in range(3)))
+
+    def _call(self, dice: Dice) -> None:
+        try:
+            while True:
+                self.answers.append(self._portal.start_soon(self._work, dice.seconds(0, 0.002)))
+                self._portal.run_sync(time.monotonic)
+                if dice.chance() < 0.2:
+                    dice.pick(self.answers).cancel()
+                time.sleep(dice.seconds(0, 0.0001))
+        except RunFinished:
+            pass
+
+    async def _work(self, seconds: float) -> float:
+        await conc.sleep(seconds)
+        return seconds
+
+    def check(self) -> None:
+        """Wait for the threads; then there is an answer to each call."""
+        for thread in self._threads:
+            thread.join()
+        for answer in self.answers:
+            assert answer.done()
+            if not answer.cancelled():
+                assert isinstance(answer.exception() or answer.result(), RunFinished | conc.TaskCancelled | float)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_call_through_a_portal_has_an_answer_when_the_run_has_ended(run: Run, dice: Dice, workers: int) -> None:
+    callers: list[Callers] = []
+
+    async def with_a_portal() -> None:
+        async with conc.open_portal() as portal:
+            callers.append(Callers(portal, dice))
+            await conc.sleep(dice.seconds(0, 0.003))
+
+    async def with_the_portal_of_the_run() -> None:
+        callers.append(Callers(current_runtime().portal, dice))
+        await conc.sleep(dice.seconds(0, 0.003))
+
     for _ in range(load(300)):
-        answers: list[Future[Any]] = []
-        refused: list[RunFinished] = []
-        runtime_ends_after = dice.seconds(0, 0.003)
-
-        async def work(seconds: float) -> float:
-            await conc.sleep(seconds)
-            return seconds
-
-        def call(
-            portal: Any, dice: Dice, answers: list[Future[Any]] = answers, refused: list[RunFinished] = refused
-        ) -> None:
-            while not refused:
-                try:
-                    answers.append(portal.start_soon(work, dice.seconds(0, 0.002)))
-                    portal.run_sync(time.monotonic)
-                except RunFinished as error:
-                    refused.append(error)
-                if answers and dice.chance() < 0.2:
-                    dice.pick(answers).cancel()
-                time.sleep(dice.seconds(0, 0.0003))
-
-        threads: list[threading.Thread] = []
-
-        async def main(threads: list[threading.Thread] = threads, seconds: float = runtime_ends_after) -> None:
-            async with conc.open_portal() as portal:
-                chances = [dice.another() for _ in range(3)]
-                threads += in_threads(*(partial(call, portal, chance) for chance in chances))
-                await conc.sleep(seconds)
-
-        run(main, workers=workers)
-        for thread in threads:
-            thread.join()
-        assert all(answer.done() for answer in answers)
-        for answer in answers:
-            assert answer.cancelled() or isinstance(answer.exception() or answer.result(), RunFinished | float)
+        run(dice.pick([with_a_portal, with_the_portal_of_the_run]), workers=workers)
+        callers.pop().check()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conc._kernel.interrupts import Interrupts
 from tests.stress.load import Dice, load
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,15 @@ def interrupt(workers: int, dice: Dice, moments: list[float]) -> tuple[int, str]
         finally:
             process.kill()
     return process.returncode, said
+
+
+def test_an_interrupt_that_comes_when_the_run_has_ended_is_raised() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with Interrupts() as interrupts:
+            interrupts.detach()
+            signal.raise_signal(signal.SIGINT)
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -179,3 +180,36 @@ def test_no_message_to_a_strand_is_lost_while_it_is_taken(run: Run, dice: Dice) 
                         nursery.start_soon(cancel, task)
 
     run(main)
+
+
+def test_a_thread_that_cancels_strands_while_they_are_taken_is_heard(run: Run) -> None:
+    """Each strand ends only if it hears of its cancellation, which comes at about the moment when it gets an owner."""
+    count = load(100_000)
+    started: deque[conc.Task[None]] = deque()
+    over = threading.Event()
+
+    async def strand() -> None:
+        await conc.sleep_forever()
+
+    def cancel_each() -> None:
+        while not over.is_set():
+            try:
+                started.popleft().cancel()
+            except IndexError:
+                time.sleep(0)
+
+    async def main() -> None:
+        with no_limit():
+            async with conc.open_nursery(parallel=True) as nursery:
+                for number in range(count):
+                    started.append(nursery.start_soon(strand))
+                    if number % 8 == 0:
+                        await conc.checkpoint()
+
+    threads = in_threads(cancel_each, cancel_each)
+    try:
+        run(main)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
