@@ -24,7 +24,7 @@ class Socket(socket.socket):
         """The next connection, as a socket that does not block, and the address of its other end."""
         fd, address = self._accept()  # type: ignore[attr-defined]
         # As socket.accept does it, without a look at the names of the family and the kind: a fifth of the time.
-        raw = super(socket.socket, self)
+        raw: Any = super(socket.socket, self)
         sock = Socket(raw.family, raw.type, raw.proto, fileno=fd)
         sock.setblocking(False)
         return sock, address

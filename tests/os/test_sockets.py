@@ -17,6 +17,23 @@ def test_a_new_socket_does_not_block() -> None:
             sock.recv(1)
 
 
+def test_an_accepted_socket_does_not_block_and_knows_its_kind() -> None:
+    with create(V4, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        with socket.create_connection(listener.getsockname()) as client:
+            accepted, address = listener.accept()
+            with accepted:
+                assert address == client.getsockname()
+                assert (accepted.family, accepted.type) == (V4, socket.SOCK_STREAM)
+                assert not accepted.getblocking()
+                assert not accepted.get_inheritable()
+                with pytest.raises(BlockingIOError):
+                    accepted.recv(1)
+
+
 def test_a_pair_is_connected_and_does_not_block() -> None:
     left, right = pair()
     with left, right:

@@ -306,3 +306,27 @@ def test_every_call_through_a_portal_has_an_answer_when_the_run_has_ended(run: R
     for _ in range(load(300)):
         run(dice.pick([with_a_portal, with_the_portal_of_the_run]), workers=workers)
         callers.pop().check()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_call_posted_in_the_moment_in_which_the_run_ends_is_answered(run: Run, workers: int) -> None:
+    answers: list[Future[None]] = []
+    threads: list[threading.Thread] = []
+
+    def call_without_pause(portal: Any) -> None:
+        try:
+            while True:
+                answers.append(portal.start_soon(conc.sleep, 0))
+        except RunFinished:
+            pass
+
+    async def main() -> None:
+        threads.extend(in_threads(*[partial(call_without_pause, current_runtime().portal)] * 3))
+        await conc.sleep(0.0005)
+
+    for _ in range(load(2_000)):
+        run(main, workers=workers)
+        while threads:
+            threads.pop().join()
+        assert all(answer.done() for answer in answers)
+        answers.clear()
