@@ -237,6 +237,11 @@ class Nursery:
         if not self.children:
             self.all_ended()
 
+    @property
+    def refuses_guests(self) -> bool:
+        """Whether a portal lets nothing new in. From any thread."""
+        return self._closed
+
     def all_ended(self) -> None:
         """There are no children at the moment: let the block end, if it waits for that."""
         if self._waiting and not self.children and not self._starting:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class RootNursery(Nursery):
     """The nursery of the main task, and of what comes from outside: it ends when the main task has."""
 
-    __slots__ = ("main", "shut_down", "worker")
+    __slots__ = ("_main_ended", "main", "shut_down", "worker")
 
     def __init__(self, worker: Worker, strand: Strand, shut_down: Callable[[str, str], None]) -> None:
         super().__init__(None, strand, strand.scope, parallel=False)
@@ -26,16 +26,23 @@ class RootNursery(Nursery):
         self.worker = worker
         self.shut_down = shut_down
         self.main: Task[Any] | None = None
+        self._main_ended = False
 
     def child_ended(self, task: Task[Any], error: BaseException | None) -> None:
         """The main task's end ends the others; when all have ended, the run is over."""
         del self.children[task]
         if task is self.main:
+            self._main_ended = True  # or callers without end, each a new child, would keep the run from ending
             self.shut_down("shutdown", "the main task has ended")
         elif error is not None and not isinstance(error, Cancelled):
             self._errors.append(error)
             self.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
         self.all_ended()
+
+    @property
+    def refuses_guests(self) -> bool:
+        """Whether the main task has ended, and nothing new is let in."""
+        return self._closed or self._main_ended
 
     def all_ended(self) -> None:
         """The run is over when there are no children any more."""

@@ -128,7 +128,7 @@ class Portal:
     def _post(self, message: Soon | Call | Start) -> None:
         self._crew.runtime._refuse_fork()
         strand = self._nursery.strand
-        if self._closing or strand.worker.closed:  # type: ignore[union-attr]
+        if self._closing or self._nursery.refuses_guests or strand.worker.closed:  # type: ignore[union-attr]
             raise _closed()
         strand.post(message)
 
@@ -137,7 +137,7 @@ class Portal:
     @property
     def _is_open(self) -> bool:
         """Whether calls are carried out. Asked by the strand."""
-        return not (self._over or self._nursery._closed or self._crew.stopped)
+        return not (self._over or self._nursery.refuses_guests or self._crew.stopped)
 
     def _fail(self, error: BaseException) -> None:
         """Let the nursery have an error that belongs to no caller."""

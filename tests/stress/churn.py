@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,7 +44,7 @@ class Churn:
         self._actions: list[Callable[[Dice, list[Nursery]], Awaitable[object]]] = [
             self._rest, self._rest, self._family, self._family, self._strands, self._strands, self._outside,
             self._outside, self._join, self._cancel, self._cancel_task, self._hold, self._listen, self._hurry,
-            self._fail,
+            self._call, self._fail,
         ]  # fmt: skip
 
     async def main(self) -> None:
@@ -142,6 +143,13 @@ class Churn:
             with CancelScope(shield=True):
                 await self._rest(dice, around)
             await conc.sleep(dice.seconds(0, 0.002))
+
+    async def _call(self, dice: Dice, around: list[Nursery]) -> None:
+        """Into a thread, and back again from there."""
+        if dice.chance() < 0.2:
+            await conc.to_thread(time.sleep, dice.seconds(0, 0.0005))
+        elif dice.chance() < 0.2:
+            await conc.to_thread(conc.from_thread.run, self._rest, dice, around)
 
     async def _fail(self, dice: Dice, around: list[Nursery]) -> None:
         if dice.chance() < 0.3:
