@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from conc._kernel.cancel import CancelScope
 from conc._kernel.detour import Detour
+from conc._kernel.strand import Strand
 from conc._kernel.task import Task
 
 if TYPE_CHECKING:
-    from conc._kernel.strand import Strand
     from conc._kernel.worker import Worker
 
 # Generators that are driven by these may yield inside a scope: they are context managers, entered and left in order.
@@ -64,9 +64,10 @@ class Generators:
     def finalize(self, generator: AsyncGeneratorType[Any, Any]) -> None:
         """Hook of the interpreter, on whatever thread: the generator was dropped unfinished. Close it in its strand."""
         entry = self._alive.pop(id(generator.ag_frame), None)
-        if entry is not None:
-            strand = entry[1]
-            strand.post(lambda: self._start_closing(generator, strand))
+        # There is none if it was pruned in the moment after the collector had cleared the weak reference. Any strand of
+        # the worker will do then, a new one for instance.
+        strand = Strand(self._worker, CancelScope()) if entry is None else entry[1]
+        strand.post(lambda: self._start_closing(generator, strand))
 
     def _start_closing(self, generator: AsyncGeneratorType[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
