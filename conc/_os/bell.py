@@ -59,7 +59,8 @@ class EventfdBell:
             pass  # nobody had rung; or -1, as above
 
     def __del__(self) -> None:
-        fd, self._fd = self._fd, -1
+        fd = getattr(self, "_fd", -1)  # a Ctrl-C may have come before there was one
+        self._fd = -1
         if fd >= 0:
             os.close(fd)
 
@@ -108,8 +109,8 @@ class SocketBell:
                 pass  # nobody had rung
 
     def __del__(self) -> None:
-        reader, self._reader = self._reader, None
-        writer, self._writer = self._writer, None
+        reader, writer = getattr(self, "_reader", None), getattr(self, "_writer", None)  # as above
+        self._reader = self._writer = None
         if reader is not None and writer is not None:
             reader.close()
             writer.close()

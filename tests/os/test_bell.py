@@ -202,3 +202,14 @@ def test_a_signal_wakes_a_sleeper_before_any_python_handler_rings(poller: Poller
     bell.quiet()
     ask(poller, bell.fileno(), READ)
     assert poller.poll(0) == []
+
+
+@pytest.mark.parametrize("kind", [EventfdBell, SocketBell])
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_bell_whose_making_was_interrupted_at_once_goes_in_peace(kind: type[AnyBell]) -> None:
+    half_made = kind.__new__(kind)
+
+    half_made.__del__()
+
+    del half_made
+    gc.collect()
