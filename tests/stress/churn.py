@@ -108,13 +108,17 @@ class Churn:
     async def _rest(self, dice: Dice, around: list[Nursery]) -> None:
         await (conc.checkpoint() if dice.chance() < 0.7 else conc.sleep(dice.seconds(0, 0.002)))
 
-    def _any_task(self, dice: Dice) -> Task[Any]:
-        return dice.pick(self._tasks) if self._tasks else current_task()
+    def any_task(self, dice: Dice) -> Task[Any] | None:
+        """One of its tasks, if there are any."""
+        try:
+            return dice.pick(self._tasks)
+        except IndexError:
+            return None  # the first of them are just being started
 
     async def _join(self, dice: Dice, around: list[Nursery]) -> None:
         with conc.move_on_after(dice.seconds(0, 0.003)):
             try:
-                await self._any_task(dice).join()
+                await (self.any_task(dice) or current_task()).join()
             except (conc.TaskFailed, conc.TaskCancelled, RuntimeError):
                 pass  # RuntimeError: it was the task itself
 
@@ -123,7 +127,7 @@ class Churn:
             dice.pick(self._scopes).cancel("churn")
 
     async def _cancel_task(self, dice: Dice, around: list[Nursery]) -> None:
-        self._any_task(dice).cancel("churn")
+        (self.any_task(dice) or current_task()).cancel("churn")
 
     async def _hold(self, dice: Dice, around: list[Nursery]) -> None:
         async with self._semaphore.permits(dice.between(1, 3)):
