@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -37,8 +38,12 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if sigint_is_default():
-            self._bell = SocketBell()
-            self._previous = install_sigint(self._handle)
+            self._previous = install_sigint(self._handle)  # first: the sockets of a bell are not made at one stroke
+            try:
+                self._bell = SocketBell()
+            except BaseException:
+                restore_sigint(self._previous, self._handle)
+                raise
             self._previous_fd = wake_on_signals(self._bell.write_fileno())
         return self
 
@@ -72,9 +77,22 @@ class Interrupts:
             return
         if self._count == 1:
             self._strand.post(self._first)  # type: ignore[arg-type]
-        elif frame is not None and frame.f_globals.get("__name__", "").startswith("conc."):
-            # A lock may be held here, or something half done: the kernel ends by itself. If it stands in a call from a
-            # step that does not end, the next Ctrl-C may be luckier.
-            self._strand.post(self._second)  # type: ignore[arg-type]
-        else:
+            return
+        # In any case: what is raised below may be swallowed, by a weakref callback or a bare `except`.
+        self._strand.post(self._second)  # type: ignore[arg-type]
+        if not _is_in_conc(frame):
             raise KeyboardInterrupt
+
+
+def _is_in_conc(frame: FrameType | None) -> bool:
+    """Whether conc's own code is at work, or has called what is: a lock may be held there, or something half done.
+
+    Then the kernel ends by itself. If it stands in a call from a step that does not end, the next Ctrl-C may be luckier.
+    """
+    while frame is not None:
+        module: str = frame.f_globals.get("__name__", "")
+        package = module.partition(".")[0]
+        if package not in sys.stdlib_module_names:
+            return package == "conc"
+        frame = frame.f_back  # the standard library, on behalf of whom?
+    return False

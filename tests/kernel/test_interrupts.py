@@ -8,12 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from textwrap import dedent
+from types import FrameType, SimpleNamespace
+from typing import cast
 
 import pytest
 
 import conc
+from conc._kernel.interrupts import Interrupts
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -166,6 +171,66 @@ def test_a_second_ctrl_c_is_raised_where_a_task_computes() -> None:
 
     code, lines, err = program.end()
     assert (code, lines) == (0, ["raised where it stood", "raised from run"]), err
+
+
+def test_a_second_ctrl_c_that_a_task_swallows_stops_the_run_all_the_same() -> None:
+    program = Program("""
+        async def main():
+            say("ready")
+            try:
+                while True:
+                    time.sleep(0.01)
+            except KeyboardInterrupt:
+                say("swallowed")
+            with conc.CancelScope(shield=True):
+                await conc.sleep(60)
+
+        start = time.monotonic()
+        try:
+            conc.run(main)
+        except KeyboardInterrupt as error:
+            say("raised", time.monotonic() - start < 20, "second Ctrl-C" in "".join(error.__notes__))
+    """)
+    program.says("ready")
+    program.interrupt()
+    time.sleep(0.2)
+    program.interrupt()
+
+    code, lines, err = program.end()
+    assert (code, lines) == (0, ["swallowed", "raised True True"]), err
+
+
+@pytest.mark.parametrize(
+    ("modules", "raised"),
+    [
+        (["conc._kernel.worker", "application"], True),
+        (["conc._kernel.worker", "application", "threading", "socket"], True),
+        (["conc._kernel.worker", "__main__", "concurrency"], True),
+        (["conc._kernel.worker"], False),
+        (["conc._kernel.worker", "application", "conc.sync.event"], False),
+        (["conc._kernel.worker", "application", "conc._kernel.asyncgens", "_weakrefset"], False),
+    ],
+)
+def test_a_second_ctrl_c_is_raised_in_no_call_that_conc_made_to_the_standard_library(
+    modules: list[str], raised: bool
+) -> None:
+    handler = Interrupts()
+    posted: list[object] = []
+    handler.attach(None, SimpleNamespace(post=posted.append), "first", "second")  # type: ignore[arg-type]
+
+    def called_by(module: str, then: Callable[[FrameType], object]) -> Callable[[FrameType], object]:
+        scope = {"__name__": module, "then": then, "here": sys._getframe}
+        exec("def call(frame): then(here())", scope)
+        return cast("Callable[[FrameType], object]", scope["call"])
+
+    call: Callable[[FrameType], object] = lambda frame: handler._handle(signal.SIGINT, frame)  # noqa: E731
+    for module in reversed(modules):
+        call = called_by(module, call)
+
+    call(sys._getframe())
+    with pytest.raises(KeyboardInterrupt) if raised else nullcontext():
+        call(sys._getframe())
+    assert posted == ["first", "second"]
 
 
 def test_a_ctrl_c_that_main_swallows_is_raised_from_run_all_the_same() -> None:

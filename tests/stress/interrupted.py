@@ -108,10 +108,10 @@ def what_is_lost(interrupt: KeyboardInterrupt, program: Program) -> Iterator[str
 
 def what_is_left(before: dict[int, str]) -> Iterator[str]:
     """What should not be there any more, in words."""
+    if signal.signal(signal.SIGINT, signal.SIG_IGN) is not signal.default_int_handler:
+        yield "the handler of SIGINT was not put back"
     if threading.active_count() > 1:
         yield f"threads are left: {threading.enumerate()}"
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield "the handler of SIGINT was not put back"
     if (wakeup := signal.set_wakeup_fd(-1)) != -1:
         yield f"signals still wake somebody through {wakeup}"
     gc.collect()

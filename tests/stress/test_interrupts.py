@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,11 +61,16 @@ def test_one_interrupt_at_any_moment_ends_the_run_and_leaves_nothing(dice: Dice,
     for _ in range(load(100)):
         code, said = interrupt(workers, dice, [dice.seconds(0, 0.05)])
 
-        assert (code, said) == (130, "")
+        assert code == 130, said
+        assert said == ""
 
 
 # What a program that was stopped by force may say: clean-up was cut short, and so were the threads of to_thread.
 CUT_SHORT = ("tasks began,", "errors are lost", "threads are left", "descriptors are left")
+
+# What the interpreter says of an interrupt that hit a callback of its own, a weak reference's for one. It is lost there;
+# the run ends all the same.
+SWALLOWED = re.compile(r"Exception ignored in.*\n(?:Traceback.*\n(?: .*\n)*)?KeyboardInterrupt.*\n")
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -74,4 +80,5 @@ def test_two_interrupts_in_quick_succession_stop_the_program_without_a_hang(dice
 
         assert code in (1, 130, -signal.SIGINT), said
         if code != -signal.SIGINT:  # the second one came after the run
-            assert [line for line in said.splitlines() if not any(words in line for words in CUT_SHORT)] == []
+            lines = SWALLOWED.sub("", said).splitlines()
+            assert [line for line in lines if not any(words in line for words in CUT_SHORT)] == []
