@@ -8,17 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from textwrap import dedent
-from types import FrameType, SimpleNamespace
-from typing import cast
 
 import pytest
 
 import conc
-from conc._kernel.interrupts import Interrupts
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -198,39 +193,6 @@ def test_a_second_ctrl_c_that_a_task_swallows_stops_the_run_all_the_same() -> No
 
     code, lines, err = program.end()
     assert (code, lines) == (0, ["swallowed", "raised True True"]), err
-
-
-@pytest.mark.parametrize(
-    ("modules", "raised"),
-    [
-        (["conc._kernel.worker", "application"], True),
-        (["conc._kernel.worker", "application", "threading", "socket"], True),
-        (["conc._kernel.worker", "__main__", "concurrency"], True),
-        (["conc._kernel.worker"], False),
-        (["conc._kernel.worker", "application", "conc.sync.event"], False),
-        (["conc._kernel.worker", "application", "conc._kernel.asyncgens", "_weakrefset"], False),
-    ],
-)
-def test_a_second_ctrl_c_is_raised_in_no_call_that_conc_made_to_the_standard_library(
-    modules: list[str], raised: bool
-) -> None:
-    handler = Interrupts()
-    posted: list[object] = []
-    handler.attach(None, SimpleNamespace(post=posted.append), "first", "second")  # type: ignore[arg-type]
-
-    def called_by(module: str, then: Callable[[FrameType], object]) -> Callable[[FrameType], object]:
-        scope = {"__name__": module, "then": then, "here": sys._getframe}
-        exec("def call(frame): then(here())", scope)
-        return cast("Callable[[FrameType], object]", scope["call"])
-
-    call: Callable[[FrameType], object] = lambda frame: handler._handle(signal.SIGINT, frame)  # noqa: E731
-    for module in reversed(modules):
-        call = called_by(module, call)
-
-    call(sys._getframe())
-    with pytest.raises(KeyboardInterrupt) if raised else nullcontext():
-        call(sys._getframe())
-    assert posted == ["first", "second"]
 
 
 def test_a_ctrl_c_that_main_swallows_is_raised_from_run_all_the_same() -> None:
