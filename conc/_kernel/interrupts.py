@@ -87,7 +87,7 @@ class Interrupts:
 def _is_in_conc(frame: FrameType | None) -> bool:
     """Whether conc's own code is at work, or has called what is: a lock may be held there, or something half done.
 
-    Then the kernel ends by itself. If it stands in a call from a step that does not end, the next Ctrl-C may be luckier.
+    Then the kernel ends by itself. If it stands in a call from a step that does not end, the next one may be luckier.
     """
     while frame is not None:
         module: str = frame.f_globals.get("__name__", "")

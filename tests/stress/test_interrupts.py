@@ -68,7 +68,7 @@ def test_one_interrupt_at_any_moment_ends_the_run_and_leaves_nothing(dice: Dice,
 # What a program that was stopped by force may say: clean-up was cut short, and so were the threads of to_thread.
 CUT_SHORT = ("tasks began,", "errors are lost", "threads are left", "descriptors are left")
 
-# What the interpreter says of an interrupt that hit a callback of its own, a weak reference's for one. It is lost there;
+# What the interpreter says of an interrupt that hit a callback of its own, as of a weak reference. It is lost there;
 # the run ends all the same.
 SWALLOWED = re.compile(r"Exception ignored in.*\n(?:Traceback.*\n(?: .*\n)*)?KeyboardInterrupt.*\n")
 
