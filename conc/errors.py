@@ -11,10 +11,15 @@ __all__ = [
     "BrokenResource",
     "BusyResource",
     "Cancelled",
+    "ChannelClosed",
+    "ChannelEmpty",
+    "ChannelFull",
     "ClosedResource",
     "ConcError",
     "Deadlock",
+    "EndOfChannel",
     "IncompleteRead",
+    "Lagged",
     "LimitExceeded",
     "RunFinished",
     "TaskCancelled",
@@ -52,11 +57,23 @@ class WouldBlock(ConcError):
     """A `*_nowait` operation would have had to wait. Nobody's fault: wait, or try again later."""
 
 
+class ChannelFull(WouldBlock):
+    """`send_nowait` or `reserve_nowait` on a channel that has no place free. Nobody's fault: wait, or drop the item."""
+
+
+class ChannelEmpty(WouldBlock):
+    """`receive_nowait` on a channel with nothing in it, to which something may still be sent. Nobody's fault."""
+
+
 class BrokenResource(ConcError):
     """The other side is gone: a peer reset the connection, or closed what was to be written to.
 
     The operating system's error, where there is one, is the ``__cause__``. Close the resource and open a new one.
     """
+
+
+class ChannelClosed(BrokenResource):
+    """A send to a channel that nobody receives from any more: all receivers are closed. The item was not sent."""
 
 
 class ClosedResource(ConcError):
@@ -65,6 +82,27 @@ class ClosedResource(ConcError):
 
 class BusyResource(ConcError):
     """Another task is using this direction of the resource already. A mistake of this program: one task at a time."""
+
+
+class EndOfChannel(ConcError):
+    """Nothing more will come out of the channel: it is empty, and all senders are closed. The orderly end."""
+
+
+class Lagged(ConcError):
+    """A receiver of a broadcast was too slow: the oldest items were overwritten before it took them.
+
+    The next `receive` gives the oldest item that is still there. Receive faster, or give the channel more capacity.
+
+    Attributes:
+        count: how many items it has missed.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return f"{self.count} item(s) were overwritten before this receiver took them"
 
 
 class IncompleteRead(ConcError):

@@ -4,6 +4,7 @@ from conc._kernel.asyncgens import drives_generators
 from conc._kernel.current import current_task
 from conc._kernel.descriptors import notify_closing, wait_readable, wait_writable
 from conc._kernel.observe import Instrument, Policy
+from conc._kernel.operation import Operation
 from conc._kernel.present import current_runtime, expect_wakeup
 from conc._kernel.suspend import Wait, cancel_shielded_checkpoint, checkpoint_if_cancelled, park, unpark
 from conc._kernel.task import Task
@@ -16,6 +17,7 @@ __all__ = [
     "Frame",
     "Instrument",
     "MonotonicClock",
+    "Operation",
     "Policy",
     "Poller",
     "Task",

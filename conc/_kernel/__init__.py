@@ -8,8 +8,11 @@
 - `asyncfn`: telling async functions from what is given in their place.
 - `detour`: what may stand in the place of a task's context for a while.
 - `joining`: waiting for the end of a task.
-- `task`: a coroutine on its way.
 - `waitqueue`: the line in front of a shared primitive; where waits are decided.
+- `task`: a coroutine on its way.
+- `outsider`: a thread that stands in line with the tasks.
+- `operation`: what a primitive does for somebody, told once for all its forms.
+- `choosing`: a wait in several lines; the first grant decides.
 - `starting`: the handshake of ``nursery.start``.
 - `nursery`: where tasks are born, and what none outlives.
 - `descriptors`: readiness of descriptors, per worker.

@@ -190,11 +190,3 @@ def unpark(task: Task[Any], value: Any = None) -> None:
     worker.ready.append(task)  # type: ignore[union-attr]  # a task that has run has an owner
     if worker.asleep:  # type: ignore[union-attr]
         worker.ring()  # type: ignore[union-attr]
-
-
-def resume(task: Task[Any]) -> None:
-    """Let a task run for which a wait queue has decided already, under its lock. After the lock was given back."""
-    worker = task.strand.worker
-    worker.ready.append(task)  # type: ignore[union-attr]
-    if worker.asleep:  # type: ignore[union-attr]
-        worker.ring()  # type: ignore[union-attr]

@@ -14,6 +14,7 @@ from conc._kernel.current import charge, slot
 from conc._kernel.detour import Detour, Interruption
 from conc._kernel.joining import RemoteJoin
 from conc._kernel.suspend import GRANTED, Marker, suspend, toll, unpark
+from conc._kernel.waitqueue import Waiter
 from conc.errors import Cancelled, TaskCancelled, TaskFailed, WouldBlock
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ RAISED: Final = Marker("RAISED")
 CANCELLED: Final = Marker("CANCELLED")
 
 
-class Task(Generic[T]):
+class Task(Waiter, Generic[T]):
     """A running, waiting or ended call of an async function. Made by ``nursery.start_soon``.
 
     Only its strand's owner touches it; from elsewhere `join`, `cancel`, `outcome` and `name` may be used.
@@ -235,6 +236,13 @@ class Task(Generic[T]):
             self.value = None
             self.strand.worker.ready.append(self)  # type: ignore[union-attr]
         self.throw(error)
+
+    def resume(self) -> None:
+        """Run on: a wait queue has decided so, under its lock. From any thread, after the lock was given back."""
+        worker = self.strand.worker
+        worker.ready.append(self)  # type: ignore[union-attr]  # a task that has run has an owner
+        if worker.asleep:  # type: ignore[union-attr]
+            worker.ring()  # type: ignore[union-attr]
 
     def expire(self) -> None:
         """The deadline of a sleep has come: called by the timers of the owner."""

@@ -1,136 +1,233 @@
-"""The wait queue: where the tasks that wait for a shared primitive stand in line, and where each wait is decided.
+"""The wait queue: where those who wait for a shared primitive stand in line, and where each wait is decided.
 
-Every primitive is a sequential state machine over one of these. All that has to be right about threads is here: a
-waiter is taken off the queue and its wait decided in one critical section, under `lock`. Whoever releases decides and
-then, with the lock given back, resumes; a cancellation is carried out by the owner of the task, under the same lock.
+Every primitive is a sequential state machine over one of these, or two that share a lock. All that has to be right
+about threads is here: a waiter is taken off the queue and its wait decided in one critical section, under `lock`.
+Whoever releases decides and then, with the lock given back, resumes; a cancellation is carried out by the owner of the
+task, under the same lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, ClassVar
 
-from conc._kernel.suspend import GRANTED, resume
+from conc._kernel.suspend import GRANTED
 from conc._os.sync import Deque, Lock
 
-if TYPE_CHECKING:
-    from conc._kernel.task import Task
+_numbers = count()
+
+
+class Waiter:
+    """Who stands in line: a task, one branch of a task's select, or a thread outside.
+
+    `wait` is the queue while it stands there, and GRANTED from the decision on; `value` is what it asked for, then what
+    it was granted.
+    """
+
+    __slots__ = ()
+
+    is_branch: ClassVar[bool] = False  # whether it stands in other lines too, so that who grants has to claim it
+    decided: bool  # of a branch: whether a line has granted it
+    wait: Any
+    value: Any
+
+    @property
+    def party(self) -> object:
+        """On whose behalf it waits: a task, or a thread."""
+        return self
+
+    def claim(self) -> bool:
+        """Decide a branch: False if another line has. Under the lock."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Let it go on. Called once, by whoever granted, after the lock was given back."""
+        raise NotImplementedError
 
 
 class WaitQueue:
-    """Tasks in line for one primitive: first come, first served.
+    """A line for one primitive: first come, first served.
 
-    A method called under the lock says so. A task in line has this queue as its `wait`, and in `value` what it asked
-    for; once granted, `wait` is GRANTED and `value` is what it gets.
+    A method called under the lock says so.
 
     Args:
-        reason: what the tasks wait for, in words.
+        reason: what the waiters wait for, in words.
         serve: called under the lock when a waiter has left the line: grants to whoever can be served now, and returns
-            those tasks. None if a leaving waiter frees nobody.
+            them. None if a leaving waiter frees nobody.
+        beside: another queue of the same primitive, whose lock serves for both.
 
-    Invariant: an entry of `_line` is dead if its task has more dead entries in `_dead` than stand before it; the
-    others are exactly the tasks whose `wait` is this queue.
+    Invariant: an entry of `line` is dead if its waiter has more dead entries in `_dead` than stand before it; the
+    others are exactly the waiters whose `wait` is this queue.
+    Invariant: `_odd` is the number of dead entries and of living branches: those that have to be looked at twice.
     Invariant: dead entries are at most 16 + the live ones.
 
     Cost: all operations O(1), `withdraw` amortised.
     """
 
-    __slots__ = ("_dead", "_dead_count", "_line", "_serve", "lock", "reason")
+    __slots__ = ("_dead", "_dead_count", "_odd", "_serve", "line", "lock", "number", "reason")
 
-    def __init__(self, reason: str, serve: Callable[[], list[Task[Any]]] | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        serve: Callable[[], Iterable[Waiter]] | None = None,
+        beside: WaitQueue | None = None,
+    ) -> None:
         self.reason = reason
-        self.lock = Lock()
+        if beside is None:
+            self.lock = Lock()
+            self.number = next(_numbers)  # the order in which a select takes locks
+        else:
+            self.lock = beside.lock
+            self.number = beside.number
+        self.line: Deque[Waiter] = Deque()  # to be asked whether it is empty: then nobody waits
         self._serve = serve
-        self._line: Deque[Task[Any]] = Deque()
-        self._dead: dict[Task[Any], int] = {}
+        self._dead: dict[Waiter, int] = {}
         self._dead_count = 0
+        self._odd = 0
 
     def __len__(self) -> int:
-        """How many wait. Exact under the lock."""
-        return len(self._line) - self._dead_count
+        """How many wait. Exact under the lock, but for selects that were decided elsewhere and have not left yet."""
+        return len(self.line) - self._dead_count
 
-    def enlist(self, task: Task[Any], request: Any = None) -> None:
-        """Put the running task at the end of the line; it then gives the lock back and suspends. Under the lock."""
-        task.value = request
-        task.wait = self
-        self._line.append(task)
+    def enlist(self, waiter: Waiter, request: Any = None) -> None:
+        """Put a waiter at the end of the line; it then gives the lock back and suspends. Under the lock."""
+        waiter.value = request
+        waiter.wait = self
+        self.line.append(waiter)
 
-    def head(self) -> Task[Any] | None:
+    def enlist_branch(self, branch: Waiter, request: Any = None) -> None:
+        """As `enlist`, for one that stands in other lines too."""
+        self._odd += 1
+        self.enlist(branch, request)
+
+    def head(self) -> Waiter | None:
         """Who is first in line. Under the lock."""
-        line = self._line
-        if self._dead_count:
-            self._bury()
+        if self._odd:
+            self._tidy()
+        line = self.line
         return line[0] if line else None
 
-    def grant(self, value: Any = None) -> Task[Any] | None:
-        """Take the first off the line and decide its wait; the caller resumes it later. Under the lock."""
-        if self._dead_count:
-            self._bury()
-        if not self._line:
-            return None
-        task = self._line.popleft()
-        task.value = value
-        task.wait = GRANTED
-        if self._dead_count > 16 + len(self):
-            self._compact()
-        return task
+    def take(self, head: Waiter, value: Any = None) -> bool:
+        """Take `head`, who is first in line, off it and decide its wait; the caller resumes it later. Under the lock.
 
-    def grant_all(self, value: Any = None) -> list[Task[Any]]:
-        """Take everybody off the line, in order. Under the lock."""
-        granted = []
-        while (task := self.grant(value)) is not None:
-            granted.append(task)
-        return granted
-
-    def withdraw(self, task: Task[Any]) -> bool:
-        """Take a cancelled task out of the line, and serve whom that frees: False if it was granted already."""
-        self.lock.acquire()
-        if task.wait is not self:
-            self.lock.release()
-            return False
-        self._remove(task)
-        task.wait = None
-        granted = self._serve() if self._serve is not None else ()
-        self.lock.release()
-        for other in granted:
-            resume(other)
+        False if that is the branch of a select which was decided in another line meanwhile: ask for the `head` again.
+        """
+        self.line.popleft()
+        if self._odd:
+            return self._decide(head, value)
+        head.value = value
+        head.wait = GRANTED
         return True
 
-    def _remove(self, task: Task[Any]) -> None:
-        line = self._line
-        if line[-1] is task:
+    def grant(self, value: Any = None) -> Waiter | None:
+        """As `take`, for whoever is first and can be granted; None if nobody waits. Under the lock."""
+        if self._odd:
+            while (waiter := self.head()) is not None:
+                if self.take(waiter, value):
+                    return waiter
+            return None
+        if not self.line:
+            return None
+        waiter = self.line.popleft()
+        waiter.value = value
+        waiter.wait = GRANTED
+        return waiter
+
+    def grant_last(self, value: Any = None) -> Waiter | None:
+        """As `grant`, for who came last. Under the lock. Cost: O(1) amortised."""
+        line = self.line
+        while line:
+            waiter = line.pop()
+            if waiter.wait is not self:  # the last entry of one who waits here is the living one
+                self._count_down(waiter)
+            elif self._decide(waiter, value):
+                return waiter
+        return None
+
+    def grant_all(self, value: Any = None) -> list[Waiter]:
+        """Take everybody off the line, in order. Under the lock."""
+        granted = []
+        while (waiter := self.grant(value)) is not None:
+            granted.append(waiter)
+        return granted
+
+    def withdraw(self, waiter: Waiter) -> bool:
+        """Take a waiter that gives up out of the line: False if it was granted already."""
+        self.lock.acquire()
+        if waiter.wait is not self:
+            self.lock.release()
+            return False
+        self._remove(waiter)
+        waiter.wait = None
+        served = self._serve() if self._serve is not None else ()
+        self.lock.release()
+        for other in served:
+            other.resume()
+        return True
+
+    # ---- branches of selects, and the dead ------------------------------------------------------------------------
+
+    def _decide(self, waiter: Waiter, value: Any) -> bool:
+        """Decide the wait of one who was just taken off the line: False if another line was faster."""
+        if waiter.is_branch:
+            self._odd -= 1
+            if not waiter.claim():
+                waiter.wait = None
+                return False
+        waiter.value = value
+        waiter.wait = GRANTED
+        self._keep_short()
+        return True
+
+    def _remove(self, waiter: Waiter) -> None:
+        line = self.line
+        if line[-1] is waiter:
             line.pop()
-        elif line[0] is task and task not in self._dead:
+            self._odd -= waiter.is_branch
+        elif line[0] is waiter and waiter not in self._dead:
             line.popleft()
+            self._odd -= waiter.is_branch
         else:
             # Somewhere in the middle: leave the entry, and skip it later. An entry that the task makes from now on
             # stands behind this one, so counting from the front tells the dead from the living.
-            self._dead[task] = self._dead.get(task, 0) + 1
+            self._dead[waiter] = self._dead.get(waiter, 0) + 1
             self._dead_count += 1
-        if self._dead_count > 16 + len(self):
-            self._compact()
+            self._odd += not waiter.is_branch
+        self._keep_short()
 
-    def _bury(self) -> None:
-        """Drop dead entries from the front."""
-        line, dead = self._line, self._dead
-        while line and line[0] in dead:
-            self._count_down(line.popleft())
-
-    def _compact(self) -> None:
-        for _ in range(len(self._line)):
-            task = self._line.popleft()
-            if task in self._dead:
-                self._count_down(task)
+    def _tidy(self) -> None:
+        """Drop from the front who does not wait any more."""
+        line, dead = self.line, self._dead
+        while line:
+            first = line[0]
+            if first in dead:
+                self._count_down(line.popleft())
+            elif first.is_branch and first.decided:
+                line.popleft().wait = None
+                self._odd -= 1
             else:
-                self._line.append(task)
+                return
 
-    def _count_down(self, task: Task[Any]) -> None:
+    def _keep_short(self) -> None:
+        """Drop the dead if they are many."""
+        if self._dead_count <= 16 + len(self):
+            return
+        for _ in range(len(self.line)):
+            waiter = self.line.popleft()
+            if waiter in self._dead:
+                self._count_down(waiter)
+            else:
+                self.line.append(waiter)
+
+    def _count_down(self, waiter: Waiter) -> None:
         self._dead_count -= 1
-        count = self._dead[task] - 1
+        self._odd -= 1
+        count = self._dead[waiter] - 1
         if count:
-            self._dead[task] = count
+            self._dead[waiter] = count
         else:
-            del self._dead[task]
+            del self._dead[waiter]
 
     def __repr__(self) -> str:
         return f"<WaitQueue {self.reason}, {len(self)} waiting>"
@@ -139,9 +236,12 @@ class WaitQueue:
         assert self._dead_count == sum(self._dead.values()), "dead entries miscounted"
         assert self._dead_count <= 16 + len(self), "dead entries pile up"
         left = dict(self._dead)
-        for task in self._line:
-            if left.get(task, 0):
-                left[task] -= 1
+        branches = 0
+        for waiter in self.line:
+            if left.get(waiter, 0):
+                left[waiter] -= 1
             else:
-                assert task.wait is self, f"{task!r} stands in line but does not wait here"
+                assert waiter.wait is self, f"{waiter!r} stands in line but does not wait here"
+                branches += waiter.is_branch
         assert not any(left.values()), "a dead entry is missing"
+        assert self._odd == self._dead_count + branches, "odd entries miscounted"

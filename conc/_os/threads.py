@@ -10,6 +10,7 @@ from contextvars import Context
 
 current_ident = threading.get_ident
 current_thread = threading.current_thread
+MAX_BLOCK = threading.TIMEOUT_MAX  # seconds that a lock can be waited for in one go
 
 
 def start_daemon(target: Callable[[], None], name: str, context: Context | None = None) -> threading.Thread:

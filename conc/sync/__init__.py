@@ -1,6 +1,6 @@
 """Synchronisation between tasks, strands and threads."""
 
-from conc.sync.event import Event
-from conc.sync.semaphore import Semaphore
+from conc.sync.event import Event, EventStatistics
+from conc.sync.semaphore import Semaphore, SemaphoreStatistics
 
-__all__ = ["Event", "Semaphore"]
+__all__ = ["Event", "EventStatistics", "Semaphore", "SemaphoreStatistics"]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from conc._kernel.current import charge
-from conc._kernel.suspend import PARK, resume, toll
-from conc._kernel.waitqueue import WaitQueue
+from conc._kernel.operation import LATER, QueueOperation, perform_blocking
+from conc._kernel.suspend import PARK, toll
+from conc._kernel.waitqueue import Waiter, WaitQueue
+
+
+class EventStatistics(NamedTuple):
+    """An `Event` at one moment."""
+
+    tasks_waiting: int
+    """How many wait in `Event.wait`."""
 
 
 class Event:
     """Something that has happened, or has not yet. It cannot be taken back: make a new one.
 
-    May be used from any strand; `set` and `is_set` from any thread.
+    May be used from any strand; `set`, `is_set` and `wait_blocking` from any thread.
 
     Invariant: nobody waits for an event that is set.
     """
@@ -36,8 +46,8 @@ class Event:
         self._set = True
         woken = waiters.grant_all()
         waiters.lock.release()
-        for task in woken:
-            resume(task)
+        for waiter in woken:
+            waiter.resume()
 
     async def wait(self) -> None:
         """Wait until the event is set.
@@ -58,6 +68,28 @@ class Event:
         await PARK
         task.wait = None
 
+    def wait_blocking(self, timeout: float | None = None) -> None:
+        """As `wait`, for a thread outside.
+
+        Args:
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: it was not set in time.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        perform_blocking(_Wait(self), timeout, "Event.wait")
+
+    def waiting(self) -> QueueOperation[None]:
+        """`wait`, for `conc.select`."""
+        return _Wait(self)
+
+    def statistics(self) -> EventStatistics:
+        """How many wait, at this moment."""
+        return EventStatistics(len(self._waiters))
+
     def __bool__(self) -> bool:
         raise TypeError("an Event has no truth value; did you mean event.is_set()?")
 
@@ -67,3 +99,14 @@ class Event:
     def _check(self) -> None:
         self._waiters._check()
         assert not (self._set and len(self._waiters)), "somebody waits for an event that is set"
+
+
+class _Wait(QueueOperation[None]):
+    __slots__ = ("_event",)
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event._waiters)
+        self._event = event
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        return None if self._event._set else LATER

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 from conc._kernel.current import charge
-from conc._kernel.suspend import PARK, resume, toll
-from conc._kernel.waitqueue import WaitQueue
+from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
+from conc._kernel.suspend import toll
+from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.errors import ClosedResource, WouldBlock
 
-if TYPE_CHECKING:
-    from conc._kernel.task import Task
-
 ONE: Final = 1  # asked for by identity: 1.0 and True are equal to it, and no number of permits
+
+
+class SemaphoreStatistics(NamedTuple):
+    """A `Semaphore` at one moment."""
+
+    free: int
+    """Permits that nobody holds."""
+    max_value: int | None
+    """How many there may be."""
+    tasks_waiting: int
+    """How many wait in `Semaphore.acquire`."""
+    closed: bool
+    """Whether it is closed."""
 
 
 class Semaphore:
     """`value` permits to hand out: ``async with semaphore:`` holds one, ``async with semaphore.permits(3):`` three.
 
-    May be used from any strand; `acquire_nowait`, `release`, `forget` and `close` from any thread.
+    May be used from any strand; `acquire_nowait`, `acquire_blocking`, `release`, `forget` and `close` from any thread.
 
     Args:
         value: how many permits there are at first, at least 0.
@@ -63,19 +74,7 @@ class Semaphore:
 
         Checkpoint: never.
         """
-        if n is not ONE:
-            check_count(n, "n", 1)
-            self._check_reachable(n)
-        waiters = self._waiters
-        waiters.lock.acquire()
-        taken = not self._closed and self._free >= n and not waiters
-        if taken:
-            self._free -= n
-        waiters.lock.release()
-        if not taken:
-            if self._closed:
-                raise ClosedResource(f"{self!r} is closed")
-            raise WouldBlock(f"{n} permit(s) wanted from {self!r}")
+        perform_nowait(self.acquiring(n))
 
     async def acquire(self, n: int = 1) -> None:
         """Take `n` permits, waiting in line for them.
@@ -91,27 +90,38 @@ class Semaphore:
         If cancelled: no permit is held and the place in line is given up; those behind are served if they can be.
         """
         if n is not ONE:
-            check_count(n, "n", 1)
             self._check_reachable(n)
-        task = charge() or await toll()
+        charge() or await toll()
         waiters = self._waiters
         waiters.lock.acquire()
-        if self._closed:
-            waiters.lock.release()
-            del task  # the error holds this frame, and may become that of the task
-            raise ClosedResource(f"{self!r} is closed")
-        if self._free >= n and not waiters:
+        if self._free >= n and not waiters.line and not self._closed:
             self._free -= n
             waiters.lock.release()
             return
-        waiters.enlist(task, n)
         waiters.lock.release()
-        await PARK  # release() wakes us with the permits already ours
-        task.wait = None
-        granted, task.value = task.value, None
-        if not granted:
-            del task
-            raise ClosedResource(f"{self!r} was closed")
+        await perform(_Acquire(self, n))
+
+    def acquire_blocking(self, n: int = 1, timeout: float | None = None) -> None:
+        """As `acquire`, for a thread outside.
+
+        Args:
+            n: how many, at least 1.
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: they were not free in time; none is held.
+            ClosedResource, ValueError: as `acquire`.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        perform_blocking(self.acquiring(n), timeout, "Semaphore.acquire")
+
+    def acquiring(self, n: int = 1) -> QueueOperation[None]:
+        """`acquire`, for `conc.select`."""
+        if n is not ONE:
+            self._check_reachable(n)
+        return _Acquire(self, n)
 
     def release(self, n: int = 1) -> None:
         """Give `n` permits back, to the first in line if anyone waits. From any thread.
@@ -131,10 +141,10 @@ class Semaphore:
             raise ValueError(f"{n} permit(s) released into {self!r}: more than were taken")
         self._free += n
         # Handed over, not put back for all: a free permit could go to a newcomer before the woken task runs.
-        served = self._serve() if waiters else ()
+        served = self._serve() if waiters.line else ()
         waiters.lock.release()
-        for task in served:
-            resume(task)
+        for waiter in served:
+            waiter.resume()
 
     def forget(self, n: int) -> int:
         """Destroy up to `n` free permits; returns how many. From any thread. Checkpoint: never."""
@@ -156,12 +166,11 @@ class Semaphore:
         self._closed = True
         refused = waiters.grant_all(False)
         waiters.lock.release()
-        for task in refused:
-            resume(task)
+        for waiter in refused:
+            waiter.resume()
 
     def permits(self, n: int) -> Permits:
         """``async with semaphore.permits(n):`` holds `n` permits inside the block."""
-        check_count(n, "n", 1)
         self._check_reachable(n)
         return Permits(self, n)
 
@@ -171,17 +180,22 @@ class Semaphore:
     async def __aexit__(self, *error: object) -> None:
         self.release()
 
-    def _serve(self) -> list[Task[Any]]:
+    def statistics(self) -> SemaphoreStatistics:
+        """How it stands at this moment."""
+        return SemaphoreStatistics(self._free, self._max, len(self._waiters), self._closed)
+
+    def _serve(self) -> list[Waiter]:
         """Grant to the first in line as long as the free permits suffice. Under the lock."""
         waiters = self._waiters
         served = []
-        while (head := waiters.head()) is not None and head.value <= self._free:
-            self._free -= head.value
-            waiters.grant(True)
-            served.append(head)
+        while (head := waiters.head()) is not None and (n := head.value) <= self._free:
+            if waiters.take(head, True):
+                self._free -= n
+                served.append(head)
         return served
 
     def _check_reachable(self, n: int) -> None:
+        check_count(n, "n", 1)
         if self._max is not None and n > self._max:
             raise ValueError(f"n must be at most max_value ({self._max}), not {n}: this could never succeed")
 
@@ -195,6 +209,34 @@ class Semaphore:
         head = self._waiters.head()
         assert head is None or head.value > self._free, "the first in line waits beside enough permits"
         assert not (self._closed and len(self._waiters)), "somebody waits for a closed semaphore"
+
+
+class _Acquire(QueueOperation[None]):
+    __slots__ = ("_semaphore",)
+
+    def __init__(self, semaphore: Semaphore, n: int) -> None:
+        super().__init__(semaphore._waiters, n)
+        self._semaphore = semaphore
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        semaphore = self._semaphore
+        if semaphore._closed:
+            return False
+        if semaphore._free < self.request or self.queue.head() is not None:
+            return LATER
+        semaphore._free -= self.request
+        return True
+
+    def finish(self, granted: Any) -> None:
+        if not granted:
+            raise ClosedResource(f"{self._semaphore!r} is closed")
+
+    def give_back(self, granted: Any) -> None:
+        if granted:
+            self._semaphore.release(self.request)
+
+    def would_block(self) -> WouldBlock:
+        return WouldBlock(f"{self.request} permit(s) wanted from {self._semaphore!r}")
 
 
 class Permits:

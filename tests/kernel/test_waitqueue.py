@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from conc._kernel import waitqueue
 from conc._kernel.suspend import GRANTED
 from conc._kernel.waitqueue import WaitQueue
 
 
-class Worker:
-    asleep = False
+class Waiter(waitqueue.Waiter):
+    """Somebody with a name. One who is resumed enters `resumed`."""
 
-    def __init__(self) -> None:
-        self.ready: deque[Waiter] = deque()
-
-
-class Waiter:
-    """As much of a task as a line needs."""
-
-    def __init__(self, name: str, worker: Worker | None = None) -> None:
+    def __init__(self, name: str, resumed: list[Waiter] | None = None) -> None:
         self.name = name
-        self.worker = Worker() if worker is None else worker
-        self.strand = self
         self.wait: Any = None
         self.value: Any = None
+        self._resumed = resumed
+
+    def resume(self) -> None:
+        assert self._resumed is not None
+        self._resumed.append(self)
 
     def __repr__(self) -> str:
         return self.name
+
+
+class Branch(Waiter):
+    """One that another line may decide."""
+
+    is_branch = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.decided = False
+
+    def claim(self) -> bool:
+        claimed, self.decided = not self.decided, True
+        return claimed
 
 
 def make_line(*names: str) -> tuple[WaitQueue, list[Any]]:
@@ -126,11 +136,11 @@ def test_a_waiter_that_queued_again_may_leave_again_from_the_middle() -> None:
     queue, (_, b, c) = make_line("a", "b", "c")
     assert queue.withdraw(b)
     queue.enlist(b)
-    queue.enlist(d := Waiter("d"))  # type: ignore[arg-type]
+    queue.enlist(d := Waiter("d"))
     assert queue.withdraw(b)
     queue._check()
     assert queue.withdraw(c)
-    assert queue.withdraw(d)  # type: ignore[arg-type]
+    assert queue.withdraw(d)
     queue._check()
 
     assert names(queue) == ["a"]
@@ -142,12 +152,12 @@ def test_those_who_left_do_not_pile_up() -> None:
         assert queue.withdraw(waiter)
         queue._check()
 
-    assert len(queue._line) < 50
+    assert len(queue.line) < 50
     assert names(queue) == ["0", "999"]
 
 
 def test_who_leaves_lets_those_be_served_who_are_now_able_to() -> None:
-    worker = Worker()
+    resumed: list[Waiter] = []
     served: list[Any] = []
 
     def serve() -> list[Any]:
@@ -158,14 +168,14 @@ def test_who_leaves_lets_those_be_served_who_are_now_able_to() -> None:
         return [head]
 
     queue = WaitQueue("a test", serve)
-    first: Any = Waiter("first", worker)
-    second: Any = Waiter("second", worker)
+    first: Any = Waiter("first", resumed)
+    second: Any = Waiter("second", resumed)
     queue.enlist(first)
     queue.enlist(second)
     assert queue.withdraw(first)
 
     assert served == [second]
-    assert list(worker.ready) == [second]
+    assert resumed == [second]
     assert second.wait is GRANTED
 
 
@@ -185,33 +195,132 @@ def test_a_withdrawal_that_came_too_late_serves_nobody() -> None:
     assert calls == []
 
 
+def test_who_came_last_can_be_served_first() -> None:
+    queue, (a, b, c) = make_line("a", "b", "c")
+    assert queue.withdraw(b)
+
+    assert queue.grant_last("value") == c
+    assert c.value == "value"
+    assert c.wait is GRANTED
+    assert queue.grant_last() is a
+    assert queue.grant_last() is None
+    queue._check()
+
+
+def test_who_came_last_is_found_behind_those_who_left_from_the_middle() -> None:
+    queue, (a, b, c) = make_line("a", "b", "c")
+    assert queue.withdraw(b)
+    queue.enlist(b)
+    assert queue.withdraw(c)
+    queue._check()
+
+    assert queue.grant_last() is b
+    assert queue.grant_last() is a
+    assert queue.grant_last() is None
+    queue._check()
+
+
+def test_a_branch_that_was_decided_elsewhere_is_passed_over() -> None:
+    queue, (a,) = make_line("a")
+    branch = Branch("branch")
+    queue.enlist_branch(branch, "request")
+    queue.enlist(b := Waiter("b"))
+    branch.decided = True
+    queue._check()
+
+    assert queue.grant() is a
+    assert queue.head() is b
+    assert branch.value == "request"
+    assert not queue.withdraw(branch)
+    assert queue.grant() is b
+    queue._check()
+
+
+def test_a_branch_that_is_decided_between_looking_and_taking_is_not_taken() -> None:
+    queue, _ = make_line()
+    branch = Branch("branch")
+    queue.enlist_branch(branch, "request")
+    assert queue.head() is branch
+    branch.decided = True
+
+    assert not queue.take(branch, "value")
+    assert branch.value == "request"
+    assert queue.head() is None
+    queue._check()
+
+
+def test_the_queues_of_one_primitive_share_a_lock_and_a_number() -> None:
+    first, other = WaitQueue("a test"), WaitQueue("a test")
+    second = WaitQueue("a test", beside=first)
+
+    assert second.lock is first.lock
+    assert second.number == first.number < other.number
+
+
 class LineMachine(RuleBasedStateMachine):
-    """A line of waiters against a list."""
+    """A line of waiters, a third of them branches of selects, against a list."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queue = WaitQueue("a test")
-        self.waiters: list[Any] = [Waiter(str(number)) for number in range(30)]
+        self.tasks: list[Any] = [Waiter(str(number)) for number in range(20)]
         self.model: list[Any] = []
+        self.decided: list[Any] = []
 
-    @rule(index=st.integers(0, 29))
+    @rule(index=st.integers(0, 19))
     def enlist_one(self, index: int) -> None:
-        waiter = self.waiters[index]
-        if waiter not in self.model:
-            self.queue.enlist(waiter, index)
-            self.model.append(waiter)
+        task = self.tasks[index]
+        if task not in self.model:
+            self.queue.enlist(task, index)
+            self.model.append(task)
 
-    @rule(index=st.integers(0, 29))
-    def withdraw_one(self, index: int) -> None:
-        waiter = self.waiters[index]
-        assert self.queue.withdraw(waiter) == (waiter in self.model)
-        if waiter in self.model:
-            self.model.remove(waiter)
+    @rule(number=st.integers(0, 99))
+    def enlist_branch(self, number: int) -> None:
+        branch = Branch(str(number))
+        self.queue.enlist_branch(branch, number)
+        self.model.append(branch)
+
+    @precondition(lambda self: self.model)
+    @rule(place=st.integers(0, 999))
+    def withdraw_one(self, place: int) -> None:
+        waiter = self.model.pop(place % len(self.model))
+        assert self.queue.withdraw(waiter)
+        assert not self.queue.withdraw(waiter)
+
+    @precondition(lambda self: any(waiter.is_branch for waiter in self.model))
+    @rule(place=st.integers(0, 999))
+    def decide_elsewhere(self, place: int) -> None:
+        branches = [waiter for waiter in self.model if waiter.is_branch]
+        branch = branches[place % len(branches)]
+        branch.decided = True
+        self.model.remove(branch)
+        self.decided.append(branch)
+
+    @precondition(lambda self: self.decided)
+    @rule(place=st.integers(0, 999))
+    def leave_after_a_decision_elsewhere(self, place: int) -> None:
+        branch = self.decided.pop(place % len(self.decided))
+        assert self.queue.withdraw(branch) in (True, False)  # it may have been passed over before
+        assert branch.wait is None
 
     @rule()
     def grant_first(self) -> None:
         expected = self.model.pop(0) if self.model else None
         assert self.queue.grant("value") is expected
+        assert expected is None or expected.value == "value"
+
+    @rule()
+    def take_head(self) -> None:
+        head = self.queue.head()
+        assert head is (self.model.pop(0) if self.model else None)
+        if head is not None:
+            assert self.queue.take(head, "value")
+            assert head.wait is GRANTED
+
+    @rule()
+    def grant_last(self) -> None:
+        expected = self.model.pop() if self.model else None
+        assert self.queue.grant_last("value") is expected
 
     @precondition(lambda self: len(self.model) > 3)
     @rule()
@@ -228,7 +337,7 @@ class LineMachine(RuleBasedStateMachine):
     @invariant()
     def the_line_is_the_list(self) -> None:
         self.queue._check()
-        assert len(self.queue) == len(self.model)
+        assert len(self.queue) >= len(self.model)
         assert self.queue.head() is (self.model[0] if self.model else None)
         for waiter in self.model:
             assert waiter.wait is self.queue

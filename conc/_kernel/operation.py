@@ -1,0 +1,181 @@
+"""An operation: what a primitive can do for somebody, told once, as a sequential state machine.
+
+The few lines of an operation serve all its forms: `perform` for ``await x()``, `perform_nowait` for ``x_nowait()``,
+`perform_blocking` for ``x_blocking()``, and `x_ing` for a select of several.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
+
+from conc._kernel.current import slot
+from conc._kernel.outsider import Outsider, check_timeout
+from conc._kernel.suspend import PARK, Marker
+from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._os.threads import current_thread
+from conc.errors import WouldBlock
+
+if TYPE_CHECKING:
+    from conc._kernel.choosing import Branch
+    from conc._kernel.task import Task
+
+T = TypeVar("T")
+
+LATER: Final = Marker("LATER")  # what `attempt` returns when the party has to wait
+
+
+class Operation(Generic[T]):
+    """What one branch of a select does. Made by the methods that end in -ing; stateless, or for one use.
+
+    `attempt` and `enter` are called under the lock of `queue`, if there is one: they wait for nothing, raise nothing
+    and call no code of users.
+    """
+
+    __slots__ = ()
+
+    queue: WaitQueue | None = None
+
+    @property
+    def reason(self) -> str:
+        """What is waited for, in words."""
+        raise NotImplementedError
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        """Do it, if that is possible now, and return what is granted; else LATER, with nothing changed.
+
+        Args:
+            party: on whose behalf: a task, or a thread.
+            woken: where to add those whose wait this decided; they are resumed when the lock was given back.
+        """
+        raise NotImplementedError
+
+    def enter(self, branch: Branch) -> None:
+        """Let `branch` wait for it."""
+        raise NotImplementedError
+
+    def leave(self, branch: Branch) -> None:
+        """`branch` does not wait any more: another one was granted, or its task cancelled. Without the lock."""
+        raise NotImplementedError
+
+    def finish(self, granted: Any) -> T:
+        """The result of what was granted; or raises. By the party, without the lock."""
+        return granted  # type: ignore[no-any-return]
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is for conc.select(...); to wait for it alone, await the method without -ing")
+
+    def __repr__(self) -> str:
+        return f"<operation {self.reason}>"
+
+
+class QueueOperation(Operation[T]):
+    """An operation of a primitive with a wait queue: the same few lines serve all its forms."""
+
+    __slots__ = ("queue", "request")
+
+    queue: WaitQueue
+
+    def __init__(self, queue: WaitQueue, request: Any = None) -> None:
+        self.queue = queue
+        self.request = request  # for whoever grants, while the party stands in line: the number of permits, say
+
+    @property
+    def reason(self) -> str:
+        """As that of the queue."""
+        return self.queue.reason
+
+    def enter(self, branch: Branch) -> None:
+        """Stand in line."""
+        self.queue.enlist_branch(branch, self.request)
+
+    def leave(self, branch: Branch) -> None:
+        """Leave the line; whoever that frees is served."""
+        self.queue.withdraw(branch)
+
+    def give_back(self, granted: Any) -> None:
+        """Undo a grant to a thread that was interrupted before it learnt of it. Without the lock."""
+
+    def would_block(self) -> WouldBlock:
+        """The error of the form that does not wait."""
+        return WouldBlock(f"{self.reason} would have to wait")
+
+
+def party_here() -> object:
+    """On whose behalf the caller acts: its task, or its thread if that is none of conc's."""
+    worker = slot.worker
+    return current_thread() if worker is None or worker.task is None else worker.task
+
+
+async def perform(operation: QueueOperation[T]) -> T:
+    """Do it, waiting in line if that is necessary. The running task has paid: ``charge() or await toll()``.
+
+    If cancelled: nothing happened, and the place in line is given up.
+    """
+    task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
+    queue = operation.queue
+    woken: list[Waiter] = []
+    queue.lock.acquire()
+    granted = operation.attempt(task, woken)
+    if granted is LATER:
+        queue.enlist(task, operation.request)
+    queue.lock.release()
+    for waiter in woken:
+        waiter.resume()
+    if granted is LATER:
+        await PARK
+        task.wait = None
+        granted, task.value = task.value, None
+    del task  # an error holds this frame, and may become that of the task
+    return operation.finish(granted)
+
+
+def perform_nowait(operation: QueueOperation[T]) -> T:
+    """Do it now.
+
+    Raises:
+        WouldBlock: that is not possible.
+    """
+    woken: list[Waiter] = []
+    with operation.queue.lock:
+        granted = operation.attempt(party_here(), woken)
+    for waiter in woken:
+        waiter.resume()
+    if granted is LATER:
+        raise operation.would_block()
+    return operation.finish(granted)
+
+
+def perform_blocking(operation: QueueOperation[T], timeout: float | None, what: str) -> T:
+    """Do it, blocking this thread if that is necessary. Not for threads that run tasks.
+
+    Args:
+        operation: what to do.
+        timeout: seconds of real time, at least 0; None is for ever.
+        what: the name of the method, for errors.
+
+    Raises:
+        RuntimeError: this is the thread of a worker, which would stand still.
+        TimeoutError: it was not possible in time; nothing happened.
+    """
+    check_timeout(timeout)
+    if slot.worker is not None:
+        raise RuntimeError(f"{what}_blocking was called on a thread that runs tasks, and would hold them all up; "
+                           f"write `await ...{what.rpartition('.')[2]}()`, or call it in conc.to_thread")  # fmt: skip
+    queue = operation.queue
+    woken: list[Waiter] = []
+    outsider = Outsider()
+    with queue.lock:
+        granted = operation.attempt(outsider.party, woken)
+        if granted is LATER:
+            queue.enlist(outsider, operation.request)
+    for waiter in woken:
+        waiter.resume()
+    if granted is LATER:
+        try:
+            outsider.wait_for_grant(queue, timeout, what)
+        except BaseException:
+            if outsider.wait is not None:  # it was granted, and nobody will learn of it
+                operation.give_back(outsider.value)
+            raise
+        granted = outsider.value
+    return operation.finish(granted)

@@ -1,0 +1,71 @@
+"""A moment in time as a branch of a select."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from conc._kernel.cancel import check_time
+from conc._kernel.current import current_worker
+from conc._kernel.operation import LATER, Operation
+
+if TYPE_CHECKING:
+    from conc._kernel.choosing import Branch
+    from conc._kernel.waitqueue import Waiter
+
+
+def after(seconds: float) -> Operation[None]:
+    """A branch of `conc.select` that is ready `seconds` after the select has begun; each one begins to count anew.
+
+    Args:
+        seconds: how long, at least 0; inf is never.
+
+    Raises:
+        ValueError: negative, or NaN.
+        TypeError: not a number.
+
+    Checkpoint: never.
+    """
+    seconds = check_time(seconds, "seconds")
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be at least 0, not {seconds}")
+    return _Alarm(seconds, relative=True)
+
+
+def at(deadline: float) -> Operation[None]:
+    """A branch of `conc.select` that is ready from `deadline` on, on the runtime's clock (`conc.current_time`).
+
+    Raises:
+        ValueError: not a number.
+        TypeError: not a number.
+
+    Checkpoint: never.
+    """
+    return _Alarm(check_time(deadline, "deadline"), relative=False)
+
+
+class _Alarm(Operation[None]):
+    __slots__ = ("_deadline", "_relative", "_time")
+
+    def __init__(self, time: float, *, relative: bool) -> None:
+        self._time = time
+        self._relative = relative
+        self._deadline = time
+
+    @property
+    def reason(self) -> str:
+        return f"after({self._time})" if self._relative else f"at({self._time})"
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        now = current_worker().now()
+        if self._relative:
+            self._deadline = now + self._time
+        return None if self._deadline <= now else LATER
+
+    def enter(self, branch: Branch) -> None:
+        if self._deadline < math.inf:
+            current_worker().timers.add(self._deadline, branch)
+
+    def leave(self, branch: Branch) -> None:
+        if self._deadline < math.inf:
+            current_worker().timers.remove(self._deadline, branch)
