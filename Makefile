@@ -7,7 +7,7 @@ VENV := .venv
 BENCH_VENV := .venv-bench
 RUN := $(VENV)/bin/python
 # Peers of the benchmarks that do not install everywhere: each is tried, and one that is missing is left out of the tables.
-OPTIONAL_PEERS := tonio rloop zuvloop tinyio
+OPTIONAL_PEERS := tonio rloop zuvloop tinyio aiologic
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -19,7 +19,8 @@ class Library:
     `run(main, *args)` runs a main function to its end and returns its value. `modules` are what it imports, and
     `network_modules` what it imports besides where servers are measured. `needs` is what a Python must be for it to
     install, told when it is missing. `generators` is true where tasks are plain generators. `flags` are given to the
-    Python that runs it.
+    Python that runs it. `guest` is true of a library without a loop of its own: it takes part only where it brings
+    something that its host has not.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Library:
     needs: str = ""
     generators: bool = False
     flags: tuple[str, ...] = ()
+    guest: bool = False
 
     def missing(self) -> str | None:
         """Why it cannot take part here, or None. Looks without importing."""
@@ -95,24 +97,30 @@ def _run_native(main: Callable[..., Any], *args: Any) -> Any:
     raise RuntimeError("a C program is started by the scenario that compares with it, not run as a Python function")
 
 
-_TONIO = ("tonio", "tonio.colored")
+_CONC = ("conc", "conc.channels", "conc.lowlevel", "conc.sync")
+_TONIO = ("tonio", "tonio.colored", "tonio.colored.sync.channel")
 _TONIO_NETWORK = ("tonio.colored.net.socket",)
 _TONIO_NEEDS = "a free-threaded Python 3.14 or later"
 
 LIBRARIES = {
     library.name: library
     for library in (
-        Library("conc", _run_conc, ("conc", "conc.lowlevel", "conc.sync"), "conc-runtime", ("conc.net",)),
+        Library(
+            "conc", _run_conc, ("conc", "conc.channels", "conc.lowlevel", "conc.sync"), "conc-runtime", ("conc.net",)
+        ),
         Library("asyncio", _run_asyncio),
         Library("uvloop", _run_uvloop, ("uvloop",), "uvloop"),
         Library("rloop", _run_rloop, ("rloop",), "rloop"),
         Library("zuvloop", _run_zuvloop, ("zuvloop",), "zuvloop", needs="Python 3.14 or later"),
         Library("trio", _run_trio, ("trio",), "trio"),
-        Library("anyio", _run_anyio, ("anyio", "anyio.lowlevel"), "anyio", ("anyio.abc",)),
+        Library("anyio", _run_anyio, ("anyio", "anyio.from_thread", "anyio.lowlevel"), "anyio", ("anyio.abc",)),
         # Without -O an assertion in its step looks through the results of all tasks that have ended, one by one.
         Library("tinyio", _run_tinyio, ("tinyio",), "tinyio", generators=True, flags=("-O",)),
         Library("tonio", _run_tonio, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
         Library("tonio+context", _run_tonio_with_context, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
+        Library("aiochannel", _run_asyncio, ("aiochannel",), "aiochannel", guest=True),
+        Library("aiologic", _run_asyncio, ("aiologic",), "aiologic", guest=True),
+        Library("janus", _run_asyncio, ("janus",), "janus", guest=True),
         Library("C", _run_native),
     )
 }

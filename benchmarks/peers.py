@@ -9,19 +9,25 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    import aiochannel
+    import aiologic
     import anyio
     import anyio.abc
+    import anyio.from_thread
     import anyio.lowlevel
+    import janus
     import rloop
     import tinyio
     import tonio
     import tonio.colored
     import tonio.colored.net.socket
+    import tonio.colored.sync.channel
     import trio
     import uvloop
     import zuvloop
 
     import conc
+    import conc.channels
     import conc.lowlevel
     import conc.net
     import conc.sync
@@ -36,8 +42,11 @@ else:
         def __getattr__(self, attribute: str) -> NoReturn:
             raise AttributeError(f"{self._name}.{attribute} was used in a process that did not load {self._name}")
 
+    aiochannel = _Unloaded("aiochannel")
+    aiologic = _Unloaded("aiologic")
     anyio = _Unloaded("anyio")
     conc = _Unloaded("conc")
+    janus = _Unloaded("janus")
     rloop = _Unloaded("rloop")
     tinyio = _Unloaded("tinyio")
     tonio = _Unloaded("tonio")
@@ -45,7 +54,20 @@ else:
     uvloop = _Unloaded("uvloop")
     zuvloop = _Unloaded("zuvloop")
 
-__all__ = ["anyio", "conc", "load", "rloop", "tinyio", "tonio", "trio", "uvloop", "zuvloop"]
+__all__ = [
+    "aiochannel",
+    "aiologic",
+    "anyio",
+    "conc",
+    "janus",
+    "load",
+    "rloop",
+    "tinyio",
+    "tonio",
+    "trio",
+    "uvloop",
+    "zuvloop",
+]
 
 
 def load(modules: Iterable[str]) -> None:

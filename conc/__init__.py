@@ -7,13 +7,17 @@ from conc._kernel.starting import TASK_STATUS_IGNORED, TaskStatus
 from conc._kernel.suspend import checkpoint
 from conc._kernel.task import Task
 from conc.errors import Cancelled, Deadlock, TaskCancelled, TaskFailed
+from conc.task import first_ok, join, open_join_set, open_map, race, select
 from conc.threads import from_thread, open_portal
 from conc.threads.to_thread import to_thread
 from conc.time import (
+    after,
+    at,
     current_effective_deadline,
     current_time,
     fail_after,
     fail_at,
+    interval,
     move_on_after,
     move_on_at,
     sleep,
@@ -32,17 +36,26 @@ __all__ = [
     "TaskCancelled",
     "TaskFailed",
     "TaskStatus",
+    "after",
+    "at",
     "checkpoint",
     "current_effective_deadline",
     "current_time",
     "fail_after",
     "fail_at",
+    "first_ok",
     "from_thread",
+    "interval",
+    "join",
     "move_on_after",
     "move_on_at",
+    "open_join_set",
+    "open_map",
     "open_nursery",
     "open_portal",
+    "race",
     "run",
+    "select",
     "sleep",
     "sleep_forever",
     "sleep_until",

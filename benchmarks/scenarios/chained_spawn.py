@@ -76,7 +76,7 @@ def tinyio_main(size: int) -> Generator[Any, Any, None]:
 
 async def tonio_link(done: Any, left: int) -> None:
     if left:
-        tonio.colored.spawn(tonio_link(done, left - 1), fetch_results=False)
+        tonio.colored.spawn.without_tracking(tonio_link(done, left - 1))
     else:
         done.set()
 
@@ -84,7 +84,7 @@ async def tonio_link(done: Any, left: int) -> None:
 async def tonio_main(size: int) -> None:
     for _ in range(size // DEPTH):
         done = tonio.colored.Event()
-        tonio.colored.spawn(tonio_link(done, DEPTH - 1), fetch_results=False)
+        tonio.colored.spawn.without_tracking(tonio_link(done, DEPTH - 1))
         await done.wait()
 
 

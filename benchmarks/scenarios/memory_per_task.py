@@ -144,7 +144,7 @@ async def tonio_main(size: int, weighing: Weighing) -> None:
     weighing.empty()
     for already in range(0, size, SPAWNED_AT_ONCE):
         waiters = [tonio_waiter(event, weighing) for _ in range(SPAWNED_AT_ONCE)]
-        joins.append(tonio.colored.spawn(*waiters, fetch_results=False))
+        joins.append(tonio.colored.spawn.without_results(*waiters))
         while weighing.parked < already + SPAWNED_AT_ONCE:
             await tonio.colored.yield_now()
     weighing.full()

@@ -57,7 +57,7 @@ async def tonio_task() -> int:
 
 
 async def tonio_main(size: int) -> None:
-    await tonio.colored.spawn(*[tonio_task() for _ in range(size)], fetch_results=False)
+    await tonio.colored.spawn.without_results(*[tonio_task() for _ in range(size)])
 
 
 SCENARIOS = (

@@ -117,7 +117,7 @@ async def tonio_player(turn_of: list[Any], me: int, turns: int) -> None:
 async def tonio_main(size: int) -> None:
     turn_of = [tonio.colored.Event(), tonio.colored.Event()]
     turn_of[0].set()
-    await tonio.colored.spawn(*[tonio_player(turn_of, me, size // 2) for me in range(2)], fetch_results=False)
+    await tonio.colored.spawn.without_results(*[tonio_player(turn_of, me, size // 2) for me in range(2)])
 
 
 SCENARIOS = (

@@ -41,7 +41,7 @@ def tinyio_main(size: int) -> Generator[Any, Any, None]:
 
 
 async def tonio_main(size: int) -> None:
-    await tonio.colored.spawn(*[tonio.colored.sleep(SECONDS) for _ in range(size)], fetch_results=False)
+    await tonio.colored.spawn.without_results(*[tonio.colored.sleep(SECONDS) for _ in range(size)])
 
 
 def timed_beyond_the_sleep(scenario: Scenario, contestant: Contestant, library: Library, size: int) -> Figures:

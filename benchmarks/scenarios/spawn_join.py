@@ -47,7 +47,7 @@ def tinyio_main(size: int) -> Generator[Any, Any, None]:
 
 
 async def tonio_main(size: int) -> None:
-    await tonio.colored.spawn(*[nothing() for _ in range(size)], fetch_results=False)
+    await tonio.colored.spawn.without_results(*[nothing() for _ in range(size)])
 
 
 SCENARIOS = (

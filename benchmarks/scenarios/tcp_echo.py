@@ -93,7 +93,7 @@ async def tonio_server(announce: Announce) -> None:
         announce(listener.getsockname()[1])
         while True:
             sock, _ = await listener.accept()
-            tonio.colored.spawn(tonio_echo(sock), fetch_results=False)
+            tonio.colored.spawn.without_tracking(tonio_echo(sock))
 
 
 CONTESTANTS = (

@@ -73,7 +73,7 @@ async def tonio_worker(yields: int) -> None:
 
 
 async def tonio_main(size: int) -> None:
-    await tonio.colored.spawn(*[tonio_worker(size // TASKS) for _ in range(TASKS)], fetch_results=False)
+    await tonio.colored.spawn.without_results(*[tonio_worker(size // TASKS) for _ in range(TASKS)])
 
 
 SCENARIOS = (

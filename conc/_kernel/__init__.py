@@ -7,11 +7,12 @@
 - `cancel`: cancel scopes.
 - `asyncfn`: telling async functions from what is given in their place.
 - `detour`: what may stand in the place of a task's context for a while.
-- `joining`: waiting for the end of a task.
 - `waitqueue`: the line in front of a shared primitive; where waits are decided.
-- `task`: a coroutine on its way.
 - `outsider`: a thread that stands in line with the tasks.
 - `operation`: what a primitive does for somebody, told once for all its forms.
+- `joining`: waiting for the end of a task.
+- `task`: a coroutine on its way.
+- `holding`: the line in front of what somebody holds.
 - `choosing`: a wait in several lines; the first grant decides.
 - `starting`: the handshake of ``nursery.start``.
 - `nursery`: where tasks are born, and what none outlives.

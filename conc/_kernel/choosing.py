@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from conc._kernel.operation import LATER
@@ -12,6 +12,8 @@ from conc._kernel.waitqueue import Waiter
 if TYPE_CHECKING:
     from conc._kernel.operation import Operation
     from conc._kernel.task import Task
+
+Numbered = tuple[int, "Operation[Any]"]  # a branch: its place among the arguments, and what it does
 
 
 class Branch(Waiter):
@@ -34,37 +36,49 @@ class Branch(Waiter):
         return not self.choice.token
 
     @property
-    def party(self) -> object:
+    def party(self) -> Task[Any]:
         """The task of the select."""
         return self.choice.task
 
     def claim(self) -> bool:
-        """Decide the select for this branch: False if it was decided."""
-        return self.choice.claim(self)
-
-    def expire(self) -> None:
-        """As a timer: its time has come."""
-        if self.claim():
-            self.value = None
-            self.resume()
+        """Decide the select for this branch: False if it was decided. From any thread, under the lock of its line."""
+        choice = self.choice
+        if not choice.claim():
+            return False
+        choice.winner = self
+        choice.task.wait = GRANTED
+        return True
 
     def resume(self) -> None:
         """Let the task of the select go on."""
         self.choice.task.resume()
+
+    # ---- what has no line: called by the owner of the task ----------------------------------------------------------
+
+    def tell(self) -> None:
+        """As who joins a task: it has ended."""
+        if self.claim():
+            self.resume()
+
+    def expire(self) -> None:
+        """As a timer: its time has come."""
+        if self.claim():
+            self.choice.task.strand.worker.inbox.append(self.choice.task)  # type: ignore[union-attr]
 
 
 class Choice:
     """What a task waits for in a select: that one of its branches is granted.
 
     Invariant: `token` holds one thing until the wait is decided, by whoever takes it: a grant, or a cancellation.
-    Invariant: `winner` is the branch that was granted, from the moment its task is resumed.
+    Invariant: `winner` is the branch that was granted, from the moment its task is resumed until `end`.
+    Invariant: there are branches only while it waits, for they and the choice hold one another.
     """
 
     __slots__ = ("branches", "task", "token", "winner")
 
-    def __init__(self, task: Task[Any], operations: Iterable[tuple[int, Operation[Any]]]) -> None:
+    def __init__(self, task: Task[Any]) -> None:
         self.task = task
-        self.branches = [Branch(self, index, operation) for index, operation in operations]
+        self.branches: list[Branch] = []
         self.token = [None]  # taking it is one step, which no other thread divides
         self.winner: Branch | None = None
 
@@ -73,57 +87,74 @@ class Choice:
         """What is waited for, in words."""
         return f"select of {', '.join(branch.operation.reason for branch in self.branches)}"
 
-    def begin(self) -> Branch | None:
-        """Do the first operation that is ready and return its branch; else stand in all lines, and return None."""
-        queues = {branch.operation.queue for branch in self.branches}
-        locks = {queue.number: queue.lock for queue in queues if queue is not None}
-        in_order = [locks[number] for number in sorted(locks)]  # or two selects could wait for one another
+    def begin(self, operations: Sequence[Numbered]) -> tuple[int, Operation[Any], Any] | None:
+        """Do the first operation that is ready: its branch, and what was granted. Else get in line for all of them, and
+        return None; the task then suspends, and calls `end`."""
+        task = self.task
+        locks = {queue.lock: queue.number for _, operation in operations if (queue := operation.queue) is not None}
+        # In one order for all, or two selects could wait for one another. Without the GIL two queues that were made in
+        # the same moment may have the same number.
+        in_order = sorted(locks, key=lambda lock: (locks[lock], id(lock))) if len(locks) > 1 else list(locks)
         woken: list[Waiter] = []
+        done = None
         for lock in in_order:
             lock.acquire()
-        ready = None
-        for branch in self.branches:
-            branch.value = branch.operation.attempt(self.task, woken)
-            if branch.value is not LATER:
-                ready = branch
-                break
-        else:
-            self.task.wait = self
-            for branch in self.branches:
-                branch.operation.enter(branch)
-        for lock in in_order:
-            lock.release()
+        try:
+            for index, operation in operations:
+                granted = operation.attempt(task, woken)
+                if granted is not LATER:
+                    done = index, operation, granted
+                    break
+            else:
+                task.wait = self
+                self.branches = [Branch(self, index, operation) for index, operation in sorted(operations)]
+                for branch in self.branches:
+                    if branch.operation.queue is not None:
+                        branch.operation.enter(branch)
+                for branch in self.branches:
+                    if branch.operation.looks_again:
+                        branch.operation.look_again(woken)
+        finally:
+            for lock in in_order:
+                lock.release()
         for waiter in woken:
             waiter.resume()
-        return ready
+        for branch in self.branches:
+            if branch.operation.queue is None:  # only the owner of the task looks there, and that is here
+                branch.operation.enter(branch)
+        return done
 
-    def end(self) -> Branch:
-        """The task was resumed: leave the other lines, and return the branch that was granted."""
+    def end(self) -> tuple[int, Operation[Any], Any]:
+        """The task was resumed: leave the other lines, and return the branch that was granted, as `begin` does."""
+        winner = self.winner
+        assert winner is not None, "a select was resumed without a grant"
         self.leave()
-        assert self.winner is not None, "a select was resumed without a grant"
-        return self.winner
+        return winner.index, winner.operation, winner.value
 
-    def claim(self, branch: Branch) -> bool:
-        """Let `branch` win: False if it is too late. From any thread, under the lock of the branch's line."""
+    def give_back(self) -> None:
+        """The task was granted a branch, but its run is stopped by force, and it will not learn of it."""
+        _, operation, granted = self.end()
+        operation.give_back(granted)
+
+    def claim(self) -> bool:
+        """Decide the wait: False if it was decided. From any thread."""
         try:
             self.token.pop()
         except IndexError:
             return False
-        self.winner = branch
-        self.task.wait = GRANTED
         return True
 
     def withdraw(self, task: Task[Any]) -> bool:
         """The task was cancelled: leave all lines, unless a branch was granted."""
-        try:
-            self.token.pop()
-        except IndexError:
+        if not self.claim():
             return False
         self.leave()
         return True
 
     def leave(self) -> None:
         """Give up the places in all lines but the winner's, and serve whom that frees. By the owner of the task."""
-        for branch in self.branches:
-            if branch is not self.winner:
+        branches, self.branches = self.branches, []
+        winner, self.winner = self.winner, None
+        for branch in branches:
+            if branch is not winner:
                 branch.operation.leave(branch)

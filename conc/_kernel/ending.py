@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conc._kernel.task import Task, tell_joiners
+from conc._kernel.joining import tell_joiners
+from conc._kernel.task import Task
 from conc._kernel.tree import open_nurseries
 from conc.errors import Cancelled, RunFinished
 

@@ -254,6 +254,11 @@ class Nursery:
         count = len(self.children)
         return f"{count} {'child' if count == 1 else 'children'} of its nursery"
 
+    @property
+    def blockers(self) -> list[Task[Any]]:
+        """Who has to end before the block can."""
+        return list(self.children)
+
     def withdraw(self, task: Task[Any]) -> bool:
         """The end of a nursery is no cancel point of its own: the children are cancelled, the host waits for them."""
         return False

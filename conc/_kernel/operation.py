@@ -6,11 +6,11 @@ The few lines of an operation serve all its forms: `perform` for ``await x()``, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 from conc._kernel.current import slot
 from conc._kernel.outsider import Outsider, check_timeout
-from conc._kernel.suspend import PARK, Marker
+from conc._kernel.suspend import GRANTED, PARK, Marker
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc._os.threads import current_thread
 from conc.errors import WouldBlock
@@ -34,6 +34,7 @@ class Operation(Generic[T]):
     __slots__ = ()
 
     queue: WaitQueue | None = None
+    looks_again: ClassVar[bool] = False
 
     @property
     def reason(self) -> str:
@@ -57,9 +58,18 @@ class Operation(Generic[T]):
         """`branch` does not wait any more: another one was granted, or its task cancelled. Without the lock."""
         raise NotImplementedError
 
+    def look_again(self, woken: list[Waiter]) -> None:
+        """The party is in line now: grant to whom that is possible after all, to the party perhaps. Under the lock.
+
+        For primitives whose usual case takes no lock; they have `looks_again`.
+        """
+
     def finish(self, granted: Any) -> T:
         """The result of what was granted; or raises. By the party, without the lock."""
         return granted  # type: ignore[no-any-return]
+
+    def give_back(self, granted: Any) -> None:
+        """Undo a grant of which nobody will learn: its thread was interrupted, its run stopped. Without the lock."""
 
     def __await__(self) -> NoReturn:
         raise TypeError(f"{self!r} is for conc.select(...); to wait for it alone, await the method without -ing")
@@ -92,9 +102,6 @@ class QueueOperation(Operation[T]):
         """Leave the line; whoever that frees is served."""
         self.queue.withdraw(branch)
 
-    def give_back(self, granted: Any) -> None:
-        """Undo a grant to a thread that was interrupted before it learnt of it. Without the lock."""
-
     def would_block(self) -> WouldBlock:
         """The error of the form that does not wait."""
         return WouldBlock(f"{self.reason} would have to wait")
@@ -115,18 +122,31 @@ async def perform(operation: QueueOperation[T]) -> T:
     queue = operation.queue
     woken: list[Waiter] = []
     queue.lock.acquire()
-    granted = operation.attempt(task, woken)
-    if granted is LATER:
-        queue.enlist(task, operation.request)
-    queue.lock.release()
+    try:
+        granted = operation.attempt(task, woken)
+        if granted is LATER:
+            queue.enlist(task, operation.request)
+            if operation.looks_again:
+                operation.look_again(woken)
+    finally:
+        queue.lock.release()
     for waiter in woken:
         waiter.resume()
     if granted is LATER:
-        await PARK
+        try:
+            await PARK
+        except BaseException:
+            if task.wait is GRANTED:  # no cancellation, then: the run is stopped by force, and nobody will learn of it
+                task.wait = None
+                operation.give_back(task.value)
+            raise
         task.wait = None
         granted, task.value = task.value, None
     del task  # an error holds this frame, and may become that of the task
-    return operation.finish(granted)
+    try:
+        return operation.finish(granted)
+    finally:
+        del granted  # it may be the error
 
 
 def perform_nowait(operation: QueueOperation[T]) -> T:
@@ -164,18 +184,24 @@ def perform_blocking(operation: QueueOperation[T], timeout: float | None, what: 
     queue = operation.queue
     woken: list[Waiter] = []
     outsider = Outsider()
-    with queue.lock:
-        granted = operation.attempt(outsider.party, woken)
+    granted: Any = LATER
+    try:
+        with queue.lock:
+            granted = operation.attempt(outsider.party, woken)
+            if granted is LATER:
+                queue.enlist(outsider, operation.request)
+                if operation.looks_again:
+                    operation.look_again(woken)
+        for waiter in woken:
+            waiter.resume()
         if granted is LATER:
-            queue.enlist(outsider, operation.request)
-    for waiter in woken:
-        waiter.resume()
-    if granted is LATER:
-        try:
             outsider.wait_for_grant(queue, timeout, what)
-        except BaseException:
-            if outsider.wait is not None:  # it was granted, and nobody will learn of it
-                operation.give_back(outsider.value)
-            raise
-        granted = outsider.value
+            granted = outsider.value
+    except BaseException:  # it took too long; or of a signal handler, which may run between any two lines of the above
+        queue.withdraw(outsider)
+        if outsider.wait is GRANTED:
+            granted = outsider.value
+        if granted is not LATER:  # it was done, and nobody will learn of it
+            operation.give_back(granted)
+        raise
     return operation.finish(granted)

@@ -38,20 +38,16 @@ class Outsider(Waiter):
         self._gate.release()
 
     def wait_for_grant(self, queue: WaitQueue, timeout: float | None, what: str) -> None:
-        """Block the thread until it is granted. If this raises, `wait` is None, or the grant came just before.
+        """Block the thread until it is granted.
 
         Raises:
             TimeoutError: it took too long; it was taken out of the line.
-            BaseException: as KeyboardInterrupt, of a signal handler that ran meanwhile.
+            BaseException: of a signal handler that ran meanwhile, as KeyboardInterrupt; it may stand in line still.
         """
-        try:
-            while not self._gate.acquire(timeout=-1 if timeout is None else min(timeout, MAX_BLOCK)):
-                if queue.withdraw(self):
-                    raise TimeoutError(f"{what}_blocking: nothing within {timeout} s")
-                timeout = None  # decided, and about to be resumed
-        except BaseException:
-            queue.withdraw(self)
-            raise
+        while not self._gate.acquire(timeout=-1 if timeout is None else min(timeout, MAX_BLOCK)):
+            if queue.withdraw(self):
+                raise TimeoutError(f"{what}_blocking: nothing within {timeout} s")
+            timeout = None  # granted in the last moment, and about to be resumed
 
     def __repr__(self) -> str:
         return f"<thread {self._thread.name!r}>"

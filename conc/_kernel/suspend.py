@@ -78,6 +78,22 @@ PARK: Final = Pause((PARKED,))
 YIELD: Final = Pause((None,))
 
 
+@types.coroutine
+def _nothing() -> Generator[None, None, None]:
+    yield
+
+
+def _ended() -> Awaitable[None]:
+    ended = _nothing()
+    ended.close()  # type: ignore[attr-defined]
+    return ended
+
+
+# ``await READY`` does nothing: for a method that an `async with` calls and that has done its work when it returns. A
+# generator that has ended, because no other object costs so little to await; one that never suspends may be shared.
+READY: Final = _ended()
+
+
 def checkpoint() -> Awaitable[None]:
     """Let others run, and raise a cancellation that is pending or comes meanwhile: ``await checkpoint()``.
 

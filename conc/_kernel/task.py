@@ -12,7 +12,7 @@ from conc._kernel.asyncfn import as_coroutine, function_name
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, slot
 from conc._kernel.detour import Detour, Interruption
-from conc._kernel.joining import RemoteJoin
+from conc._kernel.joining import Joiner, Joining, RemoteJoin, joins_itself
 from conc._kernel.suspend import GRANTED, Marker, suspend, toll, unpark
 from conc._kernel.waitqueue import Waiter
 from conc.errors import Cancelled, TaskCancelled, TaskFailed, WouldBlock
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from conc._kernel.nursery import Nursery
+    from conc._kernel.operation import Operation
     from conc._kernel.strand import Strand
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Task(Waiter, Generic[T]):
         self.wait: Any = None
         self.value: Any = None
         self._name = name
-        self._joiners: dict[Task[Any] | RemoteJoin, None] | None = None  # a dict: one of many leaves quickly
+        self._joiners: dict[Joiner, None] | None = None  # a dict: one of many leaves quickly
 
     # ---- for everybody --------------------------------------------------------------------------------------------
 
@@ -119,18 +120,20 @@ class Task(Waiter, Generic[T]):
         """
         task = charge() or await toll()
         if task is self:
-            raise RuntimeError(f"{self!r} joins itself, which could never end; join it from another task")
+            raise joins_itself(self)
         if task.strand is self.strand:
             if not self.ended:
-                if self._joiners is None:
-                    self._joiners = {}
-                self._joiners[task] = None
+                self.add_joiner(task)
                 task.wait = self
                 await suspend(task)
         elif self.wait is not RETURNED:  # an error is told by its owner: the nursery hears of it first
-            await RemoteJoin(self, task).wait()
+            await RemoteJoin(self, task, task.strand).wait(task)
         del task  # what is raised holds this frame, and may become the error of that task
         return self.join_nowait()
+
+    def joining(self) -> Operation[T]:
+        """`join`, for `conc.select`."""
+        return Joining(self)
 
     def join_nowait(self) -> T:
         """The value of a task that has ended.
@@ -361,7 +364,22 @@ class Task(Waiter, Generic[T]):
                                 "use them in `with` blocks")  # fmt: skip
         return error
 
-    def take_joiners(self) -> Iterable[Task[Any] | RemoteJoin]:
+    def has_ended_for(self, strand: Strand) -> bool:
+        """Whether tasks of `strand` may know of the end: of an error others are told, after the nursery."""
+        return self.ended if strand is self.strand else self.wait is RETURNED
+
+    def add_joiner(self, joiner: Joiner) -> None:
+        """Tell `joiner` of the end."""
+        if self._joiners is None:
+            self._joiners = {}
+        self._joiners[joiner] = None
+
+    def drop_joiner(self, joiner: Joiner) -> None:
+        """Do not tell `joiner`, unless it was told."""
+        if self._joiners is not None:
+            self._joiners.pop(joiner, None)
+
+    def take_joiners(self) -> Iterable[Joiner]:
         """Who waits in `join`, to be told after the nursery knows of the end, so that an error is reported once."""
         joiners, self._joiners = self._joiners, None
         return joiners or ()
@@ -373,20 +391,19 @@ class Task(Waiter, Generic[T]):
         """What a task waits for that joins this one."""
         return f"join of {self.name!r} #{self.id}"
 
+    @property
+    def blockers(self) -> tuple[Task[T]]:
+        """Who has to end before the wait of a task that joins this one can."""
+        return (self,)
+
     def withdraw(self, joiner: Task[Any]) -> bool:
         """Take a joiner of the same strand back."""
-        assert self._joiners is not None, "a joiner waits for a task that has told its joiners"
-        del self._joiners[joiner]
+        self.drop_joiner(joiner)
         return True
 
-
-def tell_joiners(joiners: Iterable[Task[Any] | RemoteJoin]) -> None:
-    """Resume those who waited for the end of a task."""
-    for joiner in joiners:
-        if isinstance(joiner, RemoteJoin):
-            joiner.tell()
-        else:
-            unpark(joiner)
+    def tell(self) -> None:
+        """The task that this one joins has ended."""
+        unpark(self)
 
 
 def call_async(async_fn: Callable[..., Any], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from conc._kernel.suspend import GRANTED
+from conc._kernel.suspend import GRANTED, Marker
 from conc._os.sync import Deque, Lock
+
+PASSED: Final = Marker("PASSED")  # the `wait` of a branch that was dropped from the line, until its select leaves
 
 _numbers = count()
 
@@ -61,11 +63,13 @@ class WaitQueue:
     others are exactly the waiters whose `wait` is this queue.
     Invariant: `_odd` is the number of dead entries and of living branches: those that have to be looked at twice.
     Invariant: dead entries are at most 16 + the live ones.
+    Invariant: `_passed` is the number of branches that were dropped from the line because their select was decided
+    elsewhere, and that have yet to leave: as long as it is 0, nobody waits whom `serve` would grant.
 
     Cost: all operations O(1), `withdraw` amortised.
     """
 
-    __slots__ = ("_dead", "_dead_count", "_odd", "_serve", "line", "lock", "number", "reason")
+    __slots__ = ("_dead", "_dead_count", "_odd", "_passed", "_reason", "_serve", "line", "lock", "number")
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class WaitQueue:
         serve: Callable[[], Iterable[Waiter]] | None = None,
         beside: WaitQueue | None = None,
     ) -> None:
-        self.reason = reason
+        self._reason = reason
         if beside is None:
             self.lock = Lock()
             self.number = next(_numbers)  # the order in which a select takes locks
@@ -85,6 +89,12 @@ class WaitQueue:
         self._dead: dict[Waiter, int] = {}
         self._dead_count = 0
         self._odd = 0
+        self._passed = 0
+
+    @property
+    def reason(self) -> str:
+        """What is waited for, in words."""
+        return self._reason
 
     def __len__(self) -> int:
         """How many wait. Exact under the lock, but for selects that were decided elsewhere and have not left yet."""
@@ -134,6 +144,16 @@ class WaitQueue:
         waiter.wait = GRANTED
         return waiter
 
+    def pick(self, waiter: Waiter, value: Any = None) -> bool:
+        """As `take`, for one who stands anywhere in line. Under the lock. Cost: as `withdraw`."""
+        self._remove(waiter)
+        if waiter.is_branch and not waiter.claim():
+            self._pass_over(waiter)
+            return False
+        waiter.value = value
+        waiter.wait = GRANTED
+        return True
+
     def grant_last(self, value: Any = None) -> Waiter | None:
         """As `grant`, for who came last. Under the lock. Cost: O(1) amortised."""
         line = self.line
@@ -152,13 +172,25 @@ class WaitQueue:
             granted.append(waiter)
         return granted
 
+    def send_on(self, other: WaitQueue) -> Waiter | None:
+        """Let whoever is first stand at the end of another line of the same primitive, and return it; None if nobody
+        waits. Under the lock; not where branches stand."""
+        waiter = self.head()
+        if waiter is not None:
+            self.line.popleft()
+            other.enlist(waiter, waiter.value)
+        return waiter
+
     def withdraw(self, waiter: Waiter) -> bool:
-        """Take a waiter that gives up out of the line: False if it was granted already."""
+        """Take a waiter that gives up out of the line, and serve whom that frees: False if it was granted already."""
         self.lock.acquire()
-        if waiter.wait is not self:
+        if waiter.wait is self:
+            self._remove(waiter)
+        elif waiter.wait is PASSED:  # who dropped it has served nobody: perhaps there was nothing to do but to look
+            self._passed -= 1
+        else:
             self.lock.release()
             return False
-        self._remove(waiter)
         waiter.wait = None
         served = self._serve() if self._serve is not None else ()
         self.lock.release()
@@ -173,7 +205,7 @@ class WaitQueue:
         if waiter.is_branch:
             self._odd -= 1
             if not waiter.claim():
-                waiter.wait = None
+                self._pass_over(waiter)
                 return False
         waiter.value = value
         waiter.wait = GRANTED
@@ -204,10 +236,16 @@ class WaitQueue:
             if first in dead:
                 self._count_down(line.popleft())
             elif first.is_branch and first.decided:
-                line.popleft().wait = None
                 self._odd -= 1
+                self._pass_over(line.popleft())
             else:
-                return
+                break
+        self._keep_short()
+
+    def _pass_over(self, branch: Waiter) -> None:
+        """A branch that was decided elsewhere was just dropped from the line."""
+        branch.wait = PASSED
+        self._passed += 1
 
     def _keep_short(self) -> None:
         """Drop the dead if they are many."""
@@ -235,6 +273,7 @@ class WaitQueue:
     def _check(self) -> None:
         assert self._dead_count == sum(self._dead.values()), "dead entries miscounted"
         assert self._dead_count <= 16 + len(self), "dead entries pile up"
+        assert self._passed >= 0, "branches left more often than they were passed over"
         left = dict(self._dead)
         branches = 0
         for waiter in self.line:

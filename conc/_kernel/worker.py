@@ -24,11 +24,12 @@ from conc._kernel.current import slot
 from conc._kernel.descriptors import Descriptors
 from conc._kernel.detour import Detour
 from conc._kernel.ending import EndOfStrand, abandon, close_task
+from conc._kernel.joining import tell_joiners
 from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import PARKED, SHIELDED
-from conc._kernel.task import RETURNED, Task, tell_joiners
+from conc._kernel.task import RETURNED, Task
 from conc._kernel.timers import TimerQueue
 from conc._kernel.tree import open_nurseries
 from conc._os.bell import Bell, SocketBell

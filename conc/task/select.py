@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from conc._kernel.asyncfn import is_coroutine
-from conc._kernel.choosing import Choice
+from conc._kernel.choosing import Choice, Numbered
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import Operation
 from conc._kernel.suspend import PARK, toll
+from conc.task.owned import close
+
+if TYPE_CHECKING:
+    from random import Random
 
 _TWINS: Final = {
     "acquire": "acquiring",
     "changed": "changing",
     "join": "joining",
-    "notified": "notifying",
+    "notified": "waiting",
     "receive": "receiving",
     "reserve": "reserving",
     "send": "sending",
@@ -53,29 +57,42 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         _refuse(operations)
     task = charge() or await toll()
     if not biased and len(on) > 1:
-        first = int(slot.worker.crew.runtime.random.random() * len(on))  # type: ignore[union-attr]
-        on = on[first:] + on[:first]
-    choice = Choice(task, on)
-    branch = choice.begin()
-    if branch is None:
-        await PARK
+        _mix(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
+    choice = Choice(task)
+    done = choice.begin(on)
+    if done is None:
+        try:
+            await PARK
+        except BaseException:
+            if choice.winner is not None:  # no cancellation, then: the run is stopped by force
+                task.wait = None
+                choice.give_back()
+            raise
         task.wait = None
-        branch = choice.end()
-    index, operation, granted = branch.index, branch.operation, branch.value
-    del task, choice, branch  # an error holds this frame, and may become that of the task
+        done = choice.end()
+    index, operation, granted = done
+    del task, choice, done  # an error holds this frame, and may become that of the task
     try:
         return index, operation.finish(granted)
     except Exception as error:
         error.branch = index  # type: ignore[attr-defined]
         raise
+    finally:
+        del granted  # it may be the error
+
+
+def _mix(on: list[Numbered], random: Random) -> None:
+    """Bring the branches into an order by chance."""
+    if len(on) > 2:
+        random.shuffle(on)
+    elif random.random() < 0.5:
+        on.reverse()
 
 
 def _refuse(operations: tuple[object, ...]) -> NoReturn:
     """The error for arguments that are no operations; or for none."""
     wrong = [one for one in operations if not (one is None or isinstance(one, Operation))]
-    for one in operations:
-        if is_coroutine(one):
-            one.close()  # type: ignore[attr-defined]  # no warning on top that it was never awaited
+    close(operations)  # no warning on top that a coroutine was never awaited
     if not wrong:
         raise ValueError("select: there is no branch that is switched on, so this would wait for ever")
     if is_coroutine(wrong[0]):

@@ -10,6 +10,7 @@ from conc._kernel.suspend import Marker, suspend, unpark
 from conc._kernel.task import Task
 from conc._os.threads import report_uncaught
 from conc.errors import Cancelled, RunFinished
+from conc.threads.loan import Loan
 from conc.threads.pool import Pool
 
 UNDER_WAY: Final = Marker("UNDER_WAY")
@@ -50,15 +51,17 @@ class Job:
     Invariant: `request` is None unless ASKED. Whoever takes it out, under the lock, answers it.
     Invariant: `_task` is None, and `cause` is not, exactly if LEFT. `cause` are the arguments of the `Cancelled` that
     the thread is to see.
+    Invariant: the loan is given back once: by the thread, as it delivers, or by who takes the job out of the line.
     """
 
-    __slots__ = ("_call", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state", "value")
+    __slots__ = ("_call", "_loan", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state", "value")
 
-    def __init__(self, pool: Pool, task: Task[Any], call: partial[Any], may_abandon: bool) -> None:
+    def __init__(self, pool: Pool, task: Task[Any], call: partial[Any], may_abandon: bool, loan: Loan | None) -> None:
         self._pool = pool
         self._task: Task[Any] | None = task
         self._call: partial[Any] | None = call  # of Context.run
         self._may_abandon = may_abandon
+        self._loan = loan
         self.state = UNDER_WAY
         self.request: Request | None = None
         self.cause: tuple[str, str | None] | None = None
@@ -82,9 +85,12 @@ class Job:
 
     def deliver(self) -> None:
         """Wake the task; if it has left, drop the value and report the error."""
+        self._give_back()
         if self.state is DONE:
             unpark(self._task)  # type: ignore[arg-type]  # it waits
             return
+        if self._loan is not None:
+            self._loan.end_unseen()
         error, self.error, self.value = self.error, None, None
         # A function that was told to stop, by from_thread, and did, has not failed.
         if error is not None and not isinstance(error, (Cancelled, RunFinished)):
@@ -134,9 +140,12 @@ class Job:
         with self._pool.lock:
             if self.state is not UNDER_WAY:
                 return False
-            if not self._pool.take_back(self) and not self._may_abandon:
+            never_runs = self._pool.take_back(self)
+            if not never_runs and not self._may_abandon:
                 return False
             self._leave(task.scope.cancellation())
+        if never_runs:
+            self._give_back()
         return True
 
     async def serve(self, task: Task[Any]) -> None:
@@ -167,9 +176,11 @@ class Job:
         with self._pool.lock:
             if self.state is DONE or self.state is LEFT:
                 return
-            self._pool.take_back(self)
+            never_runs = self._pool.take_back(self)
             request, self.request = self.request, None
             self._leave(Cancelled("shutdown", "the run was stopped"))
+        if never_runs:
+            self._give_back()
         if request is not None:
             request.refuse()
 
@@ -177,6 +188,10 @@ class Job:
         self.state = LEFT
         self.cause = (cancellation.source, cancellation.reason)
         self._task = None
+
+    def _give_back(self) -> None:
+        if self._loan is not None:
+            self._loan.give_back()
 
     def __repr__(self) -> str:
         return f"<{self.reason} {str(self.state).lower().replace('_', ' ')}>"

@@ -87,10 +87,10 @@ class Pool:
         return True
 
     def close(self) -> None:
-        """Run nothing more, end the idle threads and wait for them. A thread with a job ends when that does."""
+        """Run nothing more, end the idle threads and wait for them. A thread with a job ends when that does. Jobs that
+        stand in line stay there, and may be taken back."""
         with self.lock:
             self.closed = True
-            self._line.clear()
             ending, self._idle = self._idle, []
             coming, retired = self._coming, self._retired
         for thread in ending:
@@ -112,10 +112,11 @@ class Pool:
                 done.settle()
             elif thread is self._coming:
                 self._arrived()
-            if self._line:
-                job, _ = self._line.popitem(last=False)
-            elif not self.closed:
-                self._idle.append(thread)
+            if not self.closed:
+                if self._line:
+                    job, _ = self._line.popitem(last=False)
+                else:
+                    self._idle.append(thread)
             following = self._next_thread()
         if following is not None:
             self._summon(following)
@@ -183,7 +184,7 @@ class Pool:
             assert self._coming is None or self._coming not in self._idle, "a woken thread is listed as idle"
             assert not self._line or self._coming or not self._idle, "a job stands in line beside an idle thread"
             assert not self._line or self._count, "a job stands in line and there is no thread"
-            assert not self.closed or not (self._line or self._idle), "closed with jobs or idle threads"
+            assert not self.closed or not self._idle, "closed with idle threads"
 
 
 class PoolThread:

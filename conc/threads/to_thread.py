@@ -14,7 +14,9 @@ from conc._kernel.asyncfn import function_name, is_coroutine
 from conc._kernel.current import charge, slot
 from conc._kernel.suspend import suspend, toll
 from conc.errors import RunFinished
+from conc.sync.capacity_limiter import CapacityLimiter
 from conc.threads.job import DONE, Job
+from conc.threads.loan import Loan
 from conc.threads.pool import Pool
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-async def to_thread(fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool = False) -> T:
+async def to_thread(
+    fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool = False, limiter: CapacityLimiter | None = None
+) -> T:
     """Call ``fn(*args)`` in a thread, so that it may block, and return its value.
 
     The runtime keeps a pool of up to ``max_blocking_threads`` threads; further calls stand in line, first come, first
@@ -35,6 +39,8 @@ async def to_thread(fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool 
         args: its arguments. Keyword arguments: ``functools.partial``.
         abandon_on_cancel: whether a cancelled task may leave while `fn` runs. `fn` then runs on by itself, in a daemon
             thread; its value is dropped, its error goes to ``threading.excepthook``, as that of any thread.
+        limiter: lends a token to the call, which waits for one first, and holds it until no thread runs `fn` any more,
+            also if it is abandoned. None: only ``max_blocking_threads`` limits how many run.
 
     Raises:
         BaseException: what `fn` raised.
@@ -50,13 +56,19 @@ async def to_thread(fn: Callable[[*Ts], T], *args: *Ts, abandon_on_cancel: bool 
         _refuse(fn)
     if abandon_on_cancel is not False and abandon_on_cancel is not True:
         raise TypeError(f"abandon_on_cancel must be True or False, not {abandon_on_cancel!r}")
+    if limiter is not None and not isinstance(limiter, CapacityLimiter):
+        raise TypeError(f"limiter must be a conc.sync.CapacityLimiter or None, not {limiter!r}")
     task = charge() or await toll()
     crew = slot.worker.crew  # type: ignore[union-attr]
     pool: Pool = crew.runtime.extensions.get(Pool) or _open_pool(crew)
     context = copy_context()
     if context.get(current_async_library_cvar) is not None:
         context.run(current_async_library_cvar.set, None)  # there is none in the thread
-    job = Job(pool, task, partial(context.run, fn, *args), abandon_on_cancel)
+    loan = None
+    if limiter is not None:
+        loan = Loan(limiter, crew, fn)
+        await loan.take(task)
+    job = Job(pool, task, partial(context.run, fn, *args), abandon_on_cancel, loan)
     crew.wakers[job] = "to_thread"
     try:
         task.wait = job  # before anybody can wake the task

@@ -45,27 +45,28 @@ def at(deadline: float) -> Operation[None]:
 
 
 class _Alarm(Operation[None]):
-    __slots__ = ("_deadline", "_relative", "_time")
+    __slots__ = ("_relative", "_time")
 
     def __init__(self, time: float, *, relative: bool) -> None:
         self._time = time
         self._relative = relative
-        self._deadline = time
 
     @property
     def reason(self) -> str:
         return f"after({self._time})" if self._relative else f"at({self._time})"
 
     def attempt(self, party: object, woken: list[Waiter]) -> Any:
-        now = current_worker().now()
-        if self._relative:
-            self._deadline = now + self._time
-        return None if self._deadline <= now else LATER
+        return None if self._time <= (0 if self._relative else current_worker().now()) else LATER
 
     def enter(self, branch: Branch) -> None:
-        if self._deadline < math.inf:
-            current_worker().timers.add(self._deadline, branch)
+        worker = current_worker()
+        branch.value = deadline = worker.now() + self._time if self._relative else self._time
+        if deadline < math.inf:
+            worker.timers.add(deadline, branch)
 
     def leave(self, branch: Branch) -> None:
-        if self._deadline < math.inf:
-            current_worker().timers.remove(self._deadline, branch)
+        if branch.value < math.inf:
+            current_worker().timers.remove(branch.value, branch)
+
+    def finish(self, granted: Any) -> None:
+        """Nothing comes of it."""

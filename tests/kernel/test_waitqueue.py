@@ -231,8 +231,71 @@ def test_a_branch_that_was_decided_elsewhere_is_passed_over() -> None:
     assert queue.grant() is a
     assert queue.head() is b
     assert branch.value == "request"
+    assert queue.withdraw(branch)
     assert not queue.withdraw(branch)
     assert queue.grant() is b
+    queue._check()
+
+
+def test_a_branch_that_was_passed_over_serves_whom_it_held_up_when_it_leaves() -> None:
+    resumed: list[Waiter] = []
+
+    def serve() -> list[Any]:
+        head = queue.head()
+        return [queue.grant("served")] if head is b else []
+
+    queue = WaitQueue("a test", serve)
+    branch = Branch("branch")
+    queue.enlist_branch(branch)
+    queue.enlist(b := Waiter("b", resumed))
+    branch.decided = True
+    assert queue.head() is b  # somebody looks in, in passing
+    queue._check()
+
+    assert queue.withdraw(branch)
+    assert resumed == [b]
+    assert branch.wait is None
+    queue._check()
+
+
+def test_one_who_stands_in_the_middle_can_be_picked() -> None:
+    queue, (a, b, c) = make_line("a", "b", "c")
+
+    assert queue.pick(b, "value")
+    assert (b.wait, b.value) == (GRANTED, "value")
+    queue._check()
+    assert [queue.grant(), queue.grant(), queue.grant()] == [a, c, None]
+
+
+def test_a_branch_in_the_middle_that_was_decided_elsewhere_is_not_picked() -> None:
+    queue, (a,) = make_line("a")
+    branch = Branch("branch")
+    queue.enlist_branch(branch, "request")
+    queue.enlist(b := Waiter("b"))
+    branch.decided = True
+
+    assert not queue.pick(branch, "value")
+    assert branch.value == "request"
+    assert queue.withdraw(branch)
+    queue._check()
+    assert [queue.grant(), queue.grant(), queue.grant()] == [a, b, None]
+
+
+def test_the_dead_do_not_pile_up_behind_branches_that_are_passed_over() -> None:
+    queue = WaitQueue("a test")
+    branches = [Branch(str(number)) for number in range(100)]
+    for branch in branches:
+        queue.enlist_branch(branch)
+    waiters = [Waiter(str(number)) for number in range(120)]
+    for waiter in waiters:
+        queue.enlist(waiter)
+    for waiter in waiters[1:-1]:
+        assert queue.withdraw(waiter)
+    queue._check()
+    for branch in branches:
+        branch.decided = True
+
+    assert queue.head() is waiters[0]
     queue._check()
 
 
@@ -262,10 +325,15 @@ class LineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = WaitQueue("a test")
+        self.served: list[None] = []
+        self.queue = WaitQueue("a test", self._serve)
         self.tasks: list[Any] = [Waiter(str(number)) for number in range(20)]
         self.model: list[Any] = []
         self.decided: list[Any] = []
+
+    def _serve(self) -> list[Any]:
+        self.served.append(None)
+        return []
 
     @rule(index=st.integers(0, 19))
     def enlist_one(self, index: int) -> None:
@@ -300,8 +368,10 @@ class LineMachine(RuleBasedStateMachine):
     @rule(place=st.integers(0, 999))
     def leave_after_a_decision_elsewhere(self, place: int) -> None:
         branch = self.decided.pop(place % len(self.decided))
-        assert self.queue.withdraw(branch) in (True, False)  # it may have been passed over before
+        served = len(self.served)
+        assert self.queue.withdraw(branch)
         assert branch.wait is None
+        assert len(self.served) == served + 1  # also if it had been passed over before
 
     @rule()
     def grant_first(self) -> None:
@@ -316,6 +386,13 @@ class LineMachine(RuleBasedStateMachine):
         if head is not None:
             assert self.queue.take(head, "value")
             assert head.wait is GRANTED
+
+    @precondition(lambda self: self.model)
+    @rule(place=st.integers(0, 999))
+    def pick_one(self, place: int) -> None:
+        waiter = self.model.pop(place % len(self.model))
+        assert self.queue.pick(waiter, "value")
+        assert waiter.wait is GRANTED
 
     @rule()
     def grant_last(self) -> None:

@@ -1,0 +1,136 @@
+"""The line in front of what somebody holds: it can say who, and hears of holders that end without giving it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from typing import Any
+
+from conc._kernel.current import slot
+from conc._kernel.joining import tell_of_end
+from conc._kernel.operation import party_here
+from conc._kernel.task import Task
+from conc._kernel.waitqueue import Waiter, WaitQueue
+
+
+class HeldQueue(WaitQueue):
+    """A line for something that a task or thread has and gives back.
+
+    The end of a holder is looked for only while somebody waits: then the queue is among those who join the holder. Who
+    gets in line looks who holds it, and who has taken it looks whether somebody stands in line, so one of them sees to
+    that. A thread is not joined: it cannot say that it ends.
+
+    Args:
+        reason: what the waiters wait for, in words.
+        holders: who has it at the moment. From any thread, with the lock or without.
+        lost: called under the lock when a holder has ended: refuses whom nobody will ever serve, and returns them.
+        serve: as for every line.
+        by: what holders do, in words.
+
+    Invariant: while `watched`, each task that holds it is joined, or will see to that when it runs next, or has a
+    message on its way that does; and whoever gives it back says so to the queue.
+    Invariant: somebody waits only while it is `watched`.
+    """
+
+    __slots__ = ("_by", "_holders", "_lost", "watched")
+
+    def __init__(
+        self,
+        reason: str,
+        holders: Callable[[], Collection[object]],
+        lost: Callable[[], Iterable[Waiter]],
+        serve: Callable[[], Iterable[Waiter]] | None = None,
+        by: str = "held by",
+    ) -> None:
+        super().__init__(reason, serve)
+        self._by = by
+        self._holders = holders
+        self._lost = lost
+        self.watched = False
+
+    @property
+    def reason(self) -> str:
+        """What is waited for, and who has it."""
+        names = ", ".join(map(name_of, self._holders()))
+        return f"{self._reason}, {self._by} {names}" if names else self._reason
+
+    @property
+    def blockers(self) -> Collection[object]:
+        """Who has to do something before a wait here can end."""
+        return self._holders()
+
+    def watch(self, woken: list[Waiter]) -> None:
+        """Somebody waits from now on. Under the lock; the looking is done by what this adds to `woken`."""
+        if not self.watched:
+            self.watched = True
+            woken.append(_Watch(self))
+
+    def took(self) -> None:
+        """The caller has it now: if somebody waits, join it. Without the lock."""
+        if self.watched:
+            party = party_here()
+            if isinstance(party, Task):
+                party.add_joiner(self)
+
+    def gave_up(self, party: object) -> None:
+        """`party`, which is the caller, has given it back. Under the lock, while `watched`."""
+        if isinstance(party, Task):
+            party.drop_joiner(self)
+
+    def join_holders(self) -> None:
+        """Join each task that has it. Without the lock."""
+        worker = slot.worker
+        running = None if worker is None else worker.task
+        for holder in self._holders():
+            if not isinstance(holder, Task):
+                continue
+            if running is not None and running.strand is holder.strand:
+                self._join(holder)
+            else:
+                holder.strand.post(partial(self._join, holder))
+
+    def _join(self, holder: Task[Any]) -> None:
+        """In the strand of the holder, which cannot give it back meanwhile."""
+        with self.lock:
+            held = self.watched and holder in self._holders()
+        if held:
+            tell_of_end(holder, self)
+
+    def tell(self) -> None:
+        """As who joins a task: it has ended."""
+        with self.lock:
+            refused = self._lost()
+        for waiter in refused:
+            waiter.resume()
+
+    def _check(self) -> None:
+        super()._check()
+        assert self.watched or not len(self), "somebody waits, and nobody looks whether the holder ends"
+
+
+class _Watch(Waiter):
+    """Stands among those who are resumed when the lock was given back, for what is not done under it."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self, queue: HeldQueue) -> None:
+        self._queue = queue
+
+    def resume(self) -> None:
+        """Look who holds it."""
+        self._queue.join_holders()
+
+
+def has_ended(party: object) -> bool:
+    """Whether a task or thread that holds something will never give it back."""
+    if isinstance(party, Task):
+        return party.ended
+    is_alive = getattr(party, "is_alive", None)  # of a thread
+    return is_alive is not None and not is_alive()
+
+
+def name_of(party: object) -> str:
+    """What to call a task or thread, without saying what it waits for: that could be us."""
+    if isinstance(party, Task):
+        return f"{party.name!r} #{party.id}"
+    return f"thread {party.name!r}" if hasattr(party, "is_alive") else repr(party)

@@ -1,0 +1,194 @@
+"""A channel in which every receiver gets everything: who sends, who listens, and which of the listeners waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conc._kernel.current import charge
+from conc._kernel.operation import LATER, QueueOperation, perform
+from conc._kernel.suspend import toll
+from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc.channels.conduit import BUSY, CLOSED, OVER
+from conc.channels.ends import End, LostEnds, Place
+from conc.errors import BusyResource, EndOfChannel
+
+
+class Audience:
+    """What the ends of one broadcast or watch share. All methods under the lock.
+
+    Invariant: whoever waits for the next thing stands in the line of a seat in `attentive`; where he does, nothing is
+    there that his receiver has not got, and a sender is open.
+    Invariant: nobody waits in `gone` when all receivers are closed.
+    """
+
+    __slots__ = ("attentive", "gone", "lock", "lost_receivers", "lost_senders", "receivers", "senders")
+
+    def __init__(self, gone_reason: str) -> None:
+        self.senders = 1
+        self.receivers = 0
+        self.gone = WaitQueue(gone_reason)
+        self.lock = self.gone.lock
+        self.attentive: dict[Seat, None] = {}  # in the order in which they came
+        self.lost_senders = LostEnds("sender")
+        self.lost_receivers = LostEnds("receiver")
+
+    def tell(self, news: Any, at: int) -> list[Waiter]:
+        """Grant the next thing to all who wait for it. Cost: O(waiters)."""
+        woken = []
+        for seat in self.attentive:
+            waiter = seat.grant(news)
+            if waiter is not None:  # else he was cancelled, or got something else in a select
+                seat.at = at
+                woken.append(waiter)
+        self.attentive.clear()
+        return woken
+
+    def close_sender(self) -> list[Waiter]:
+        """One sender less."""
+        self.senders -= 1
+        if self.senders:
+            return []
+        woken = [waiter for seat in self.attentive for waiter in seat.grant_all(OVER)]
+        self.attentive.clear()
+        return woken
+
+    def close_receiver(self, seat: Seat) -> list[Waiter]:
+        """One receiver less."""
+        self.receivers -= 1
+        self.attentive.pop(seat, None)
+        woken = seat.grant_all(CLOSED)
+        return woken if self.receivers else woken + self.gone.grant_all()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for the next thing."""
+        return sum(len(seat) for seat in self.attentive)
+
+    def _check(self) -> None:
+        self.gone._check()
+        assert self.senders >= 0, "more senders closed than there were"
+        assert self.receivers >= len(self.attentive), "more receivers closed than there were"
+        assert self.receivers or not len(self.gone), "somebody waits for receivers to go that are gone"
+        assert self.senders or not self.waiting, "somebody waits for something although all senders are closed"
+
+
+class Seat(WaitQueue):
+    """The line in front of one receiver, and how far that is.
+
+    Of a broadcast, `at` is the position of the item it gets next; of a watch, the number of the version it saw last.
+    """
+
+    __slots__ = ("_attentive", "at")
+
+    def __init__(self, reason: str, audience: Audience, at: int) -> None:
+        super().__init__(reason, beside=audience.gone)
+        self._attentive = audience.attentive
+        self.at = at
+
+    def enlist(self, waiter: Waiter, request: Any = None) -> None:
+        """As that of every queue; and be told what comes next. Under the lock."""
+        super().enlist(waiter, request)
+        self._attentive[self] = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody waits in it. Under the lock."""
+        return bool(self.line) and self.head() is not None
+
+
+class Member(End):
+    """An end of a channel in which every receiver gets everything."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Audience, made_at: Place) -> None:
+        super().__init__(made_at)
+        self._channel = channel
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise self._closed_error()
+
+
+class Speaker(Member):
+    """A sending end."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Send nothing more through this end. Idempotent; from any thread.
+
+        When all senders are closed, receivers that have got everything see EndOfChannel.
+
+        Checkpoint: never.
+        """
+        woken: list[Waiter] = []
+        with self._channel.lock:
+            if self._open:
+                self._open = False
+                woken = self._channel.close_sender()
+        for waiter in woken:
+            waiter.resume()
+
+    async def closed(self) -> None:
+        """Wait until all receivers are closed. (`subscribe` opens the channel again.)
+
+        Checkpoint: always a cancel point; it waits only if a receiver is open.
+        If cancelled: nothing happened.
+        """
+        charge() or await toll()
+        channel = self._channel
+        if channel.lost_receivers.places:
+            channel.lost_receivers.warn(channel.receivers, waits=True)
+        await perform(_Closed(channel))
+
+    def closing(self) -> QueueOperation[None]:
+        """`closed`, for `conc.select`."""
+        return _Closed(self._channel)
+
+    def is_closed(self) -> bool:
+        """Whether all receivers are closed. Checkpoint: never."""
+        return not self._channel.receivers
+
+    def _lose(self) -> None:
+        channel = self._channel
+        channel.lost_senders.places.append(self._made_at)
+        channel.lost_senders.warn(channel.senders, waits=bool(channel.attentive))
+
+
+class Listener(Member):
+    """A receiving end."""
+
+    __slots__ = ("_seat",)
+
+    def __init__(self, channel: Audience, seat: Seat, made_at: Place) -> None:
+        super().__init__(channel, made_at)
+        self._seat = seat
+
+    def is_closed(self) -> bool:
+        """Whether nothing will be sent any more: all senders are closed. Checkpoint: never."""
+        return not self._channel.senders
+
+    def _lose(self) -> None:
+        channel = self._channel
+        channel.lost_receivers.places.append(self._made_at)
+        channel.lost_receivers.warn(channel.receivers, waits=bool(channel.gone.line))
+
+    def _refusal(self, granted: Any) -> Exception:
+        """The error for what was granted in place of the next thing."""
+        if granted is OVER:
+            return EndOfChannel(f"all senders are closed, and nothing more will come out of {self!r}")
+        if granted is BUSY:
+            return BusyResource(f"another task waits in this receiver: make a clone for each task of {self!r}")
+        return self._closed_error()
+
+
+class _Closed(QueueOperation[None]):
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Audience) -> None:
+        super().__init__(channel.gone)
+        self._channel = channel
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        return LATER if self._channel.receivers else None

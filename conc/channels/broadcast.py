@@ -1,0 +1,305 @@
+"""A channel in which every receiver gets every item, and a slow one loses the oldest rather than hold up the sender."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from conc._kernel.current import charge
+from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
+from conc._kernel.suspend import toll
+from conc._kernel.waitqueue import Waiter
+from conc.channels.audience import Listener, Seat, Speaker
+from conc.channels.conduit import BUSY, CLOSED
+from conc.channels.ends import Place, calling_line
+from conc.channels.ring import BroadcastStatistics, Entry, Ring
+from conc.errors import ChannelClosed, ChannelEmpty, EndOfChannel, Lagged, WouldBlock
+from conc.sync.semaphore import check_count
+
+T = TypeVar("T")
+
+
+class broadcast(tuple["BroadcastSender[T]", "BroadcastReceiver[T]"]):  # noqa: N801  # used like a function
+    """``sender, receiver = broadcast(16)``: every receiver gets every item that is sent while it is there.
+
+    Sending never waits. The channel keeps the last `capacity` items; a receiver that is further behind gets `Lagged`,
+    which tells how many it lost, and goes on with the oldest that is left. An item is kept no longer than until all
+    receivers have got it. More receivers come from ``sender.subscribe()`` and ``receiver.clone()``.
+
+    Args:
+        capacity: how many items are kept for slow receivers, at least 1.
+
+    Raises:
+        ValueError, TypeError: a bad capacity.
+
+    Checkpoint: never.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, capacity: int) -> tuple[BroadcastSender[T], BroadcastReceiver[T]]:  # type: ignore[misc]
+        check_count(capacity, "capacity", 1)
+        ring = Ring(capacity)
+        made_at = calling_line()
+        return BroadcastSender(ring, made_at), BroadcastReceiver(ring, ring.seat_from(0), made_at)
+
+
+class BroadcastSender(Speaker, Generic[T]):
+    """Sends items to all receivers of a broadcast. Made by `broadcast`, and by `clone`.
+
+    May be used from any strand; all but `closed` from any thread. A context manager, which closes this end.
+
+    Order: all receivers get the items in the order in which they were sent.
+    """
+
+    __slots__ = ()
+
+    _channel: Ring
+
+    def __init__(self, ring: Ring, made_at: Place) -> None:
+        super().__init__(ring, made_at)
+
+    def send_nowait(self, item: T) -> int:
+        """Send an item to all receivers. It never waits: if the channel is full, the oldest item is overwritten.
+
+        Returns:
+            How many receivers there are, slow ones included.
+
+        Raises:
+            ChannelClosed: all receivers are closed; the item was not sent. `subscribe` opens the channel again.
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        Cost: O(receivers that wait).
+        """
+        ring = self._channel
+        entry = Entry(item)
+        overwritten = None  # not dropped under the lock: that may run a finaliser of the item
+        woken: list[Waiter] = []
+        with ring.lock:
+            self._check_open()
+            receivers = ring.receivers
+            if receivers:
+                overwritten = ring.put(entry, woken)
+        for waiter in woken:
+            waiter.resume()
+        del overwritten
+        if not receivers:
+            raise ChannelClosed(f"all receivers are closed: {self!r}")
+        return receivers
+
+    def subscribe(self) -> BroadcastReceiver[T]:
+        """Another receiver, which gets what is sent from now on. From any thread.
+
+        Raises:
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        """
+        ring = self._channel
+        with ring.lock:
+            self._check_open()
+            return BroadcastReceiver(ring, ring.seat_from(ring.end), calling_line())
+
+    def clone(self) -> BroadcastSender[T]:
+        """Another sender of the same channel, for another producer. From any thread.
+
+        Raises:
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        """
+        ring = self._channel
+        with ring.lock:
+            self._check_open()
+            ring.senders += 1
+            return BroadcastSender(ring, calling_line())
+
+    def statistics(self) -> BroadcastStatistics:
+        """How the channel stands at this moment. Checkpoint: never."""
+        with self._channel.lock:
+            return self._channel.statistics()
+
+    def __repr__(self) -> str:
+        return f"<BroadcastSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
+
+    def _check(self) -> None:
+        self._channel._check()
+
+
+class BroadcastReceiver(Listener, Generic[T]):
+    """Gets every item of a broadcast. Made by `broadcast`, `BroadcastSender.subscribe`, `clone` and `resubscribe`.
+
+    ``async for item in receiver:`` runs until the end of the channel; `Lagged` leaves the loop, and another loop over
+    the same receiver goes on from there. For one task at a time: make a clone for each. May be used from any strand;
+    what ends in `_nowait` or `_blocking`, `clone`, `resubscribe` and `close` from any thread. A context manager, which
+    closes this end.
+    """
+
+    __slots__ = ()
+
+    _channel: Ring
+
+    def __init__(self, ring: Ring, seat: Seat, made_at: Place) -> None:
+        super().__init__(ring, seat, made_at)
+
+    # ---- receiving ------------------------------------------------------------------------------------------------
+
+    async def receive(self) -> T:
+        """Get the next item, waiting for one if there is none.
+
+        Raises:
+            Lagged: items were overwritten before this receiver got them; the next call gives the oldest that is left.
+            EndOfChannel: all senders are closed, and this receiver has got everything.
+            ClosedResource: this receiver is closed, or was closed meanwhile.
+            BusyResource: another task waits in this receiver.
+
+        Checkpoint: always a cancel point; it waits only if there is no item.
+        If cancelled: no item was taken, and this receiver gets the same one next.
+        """
+        charge() or await toll()
+        ring = self._channel
+        if ring.lost_senders.places:
+            ring.lost_senders.warn(ring.senders, waits=not self.unread)
+        return await perform(_Receive(self))
+
+    def receive_nowait(self) -> T:
+        """Get the next item if there is one. From any thread.
+
+        Raises:
+            ChannelEmpty: there is none.
+            Lagged, EndOfChannel, ClosedResource, BusyResource: as `receive`.
+
+        Checkpoint: never.
+        """
+        return perform_nowait(_Receive(self))
+
+    def receive_blocking(self, timeout: float | None = None) -> T:
+        """As `receive`, for a thread outside.
+
+        Args:
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: nothing came in time; no item was taken.
+            Lagged, EndOfChannel, ClosedResource, BusyResource: as `receive`.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        return perform_blocking(_Receive(self), timeout, "BroadcastReceiver.receive")
+
+    def receiving(self) -> QueueOperation[T]:
+        """`receive`, for `conc.select`."""
+        return _Receive(self)
+
+    def __aiter__(self) -> BroadcastReceiver[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.receive()
+        except EndOfChannel:
+            raise StopAsyncIteration from None
+
+    @property
+    def unread(self) -> int:
+        """How many items were sent that this receiver has not got. More than the capacity: the next call is Lagged."""
+        return self._channel.end - self._seat.at
+
+    # ---- other receivers, and the end -----------------------------------------------------------------------------
+
+    def clone(self) -> BroadcastReceiver[T]:
+        """Another receiver, which stands where this one does: both get what is still to come. From any thread.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+
+        Checkpoint: never.
+        Cost: O(unread items).
+        """
+        ring = self._channel
+        with ring.lock:
+            self._check_open()
+            return BroadcastReceiver(ring, ring.seat_from(self._seat.at), calling_line())
+
+    def resubscribe(self) -> BroadcastReceiver[T]:
+        """Another receiver, which gets what is sent from now on. From any thread.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+
+        Checkpoint: never.
+        """
+        ring = self._channel
+        with ring.lock:
+            self._check_open()
+            return BroadcastReceiver(ring, ring.seat_from(ring.end), calling_line())
+
+    def close(self) -> None:
+        """Get nothing more, not even what was sent already. Idempotent; from any thread.
+
+        A task that waits in this receiver gets ClosedResource. If it is the last one, sends are refused.
+
+        Checkpoint: never.
+        Cost: O(unread items).
+        """
+        ring = self._channel
+        woken: list[Waiter] = []
+        dropped: list[Entry] = []  # here, not under the lock: that may run finalisers of the items
+        with ring.lock:
+            if self._open:
+                self._open = False
+                woken = ring.close_receiver(self._seat)
+                dropped = ring.give_up(self._seat.at)
+        for waiter in woken:
+            waiter.resume()
+        del dropped
+
+    def statistics(self) -> BroadcastStatistics:
+        """How the channel stands at this moment. Checkpoint: never."""
+        with self._channel.lock:
+            return self._channel.statistics()
+
+    def __repr__(self) -> str:
+        return f"<BroadcastReceiver{'' if self._open else ' (closed)'}, {self.unread} unread, of {self._channel!r}>"
+
+    def _check(self) -> None:
+        self._seat._check()
+        self._channel._check()
+        assert self.unread >= 0, "this receiver has got what was not sent"
+        assert not (self._seat.taken and self.unread), "somebody waits beside an item"
+
+
+class _Receive(QueueOperation[T]):
+    __slots__ = ("_receiver",)
+
+    queue: Seat
+
+    def __init__(self, receiver: BroadcastReceiver[T]) -> None:
+        super().__init__(receiver._seat)
+        self._receiver = receiver
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        if not self._receiver._open:
+            return CLOSED
+        granted = self._receiver._channel.take(self.queue)
+        return BUSY if granted is LATER and self.queue.taken else granted
+
+    def finish(self, granted: Any) -> T:
+        if granted.__class__ is Entry:
+            return granted.item  # type: ignore[no-any-return]
+        if granted.__class__ is int:
+            raise Lagged(granted)
+        raise self._receiver._refusal(granted)
+
+    def give_back(self, granted: Any) -> None:
+        ring = self._receiver._channel
+        waiter = None
+        with ring.lock:
+            if granted.__class__ is Entry and self._receiver._open:
+                waiter = ring.put_back(self.queue, granted)
+        if waiter is not None:
+            waiter.resume()
+
+    def would_block(self) -> WouldBlock:
+        return ChannelEmpty(f"there is no new item for {self._receiver!r}")

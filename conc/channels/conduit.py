@@ -1,0 +1,342 @@
+"""What the ends of one mpsc or mpmc channel share: the items, the places, and the lines on both sides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+from conc._kernel.operation import LATER
+from conc._kernel.suspend import Marker
+from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._os.sync import Deque
+from conc.channels.ends import LostEnds
+
+SENT: Final = Marker("SENT")
+OVER: Final = Marker("OVER")  # nobody receives any more, or nothing more will come
+CLOSED: Final = Marker("CLOSED")  # the end of the party is closed
+BUSY: Final = Marker("BUSY")  # another task receives through the only receiver
+
+BATCH: Final = 64  # places that are made at a time: a channel of a million is not paid for before it is used
+
+
+class ChannelStatistics(NamedTuple):
+    """An mpsc or mpmc channel at one moment."""
+
+    items: int
+    """How many items were sent and not received."""
+    capacity: float
+    """How many there may be, with the reserved places; inf if there is no limit."""
+    reserved: int
+    """Places that are promised to permits."""
+    open_senders: int
+    """Senders that are not closed."""
+    open_receivers: int
+    """Receivers that are not closed."""
+    tasks_waiting_send: int
+    """How many wait in `send` or `reserve`."""
+    tasks_waiting_receive: int
+    """How many wait in `receive` or `receive_many`."""
+
+
+class Conduit:
+    """A queue of items, and a limited number of places for them. All methods under `lock`.
+
+    The usual case needs no lock: to send is to take a place and to append an item, to receive is the reverse, each one
+    step that no other thread divides. Who then finds the other side waiting calls `settle`. Who has to wait first gets
+    in line, under the lock, and then tries once more: so of two that come at the same time at least one sees the other.
+
+    Each of `capacity` places is free, holds an item, or is promised to a permit; `places` are the free ones, but for
+    `_unmade`. If there is no limit there are no places; with capacity 0 none either: items go from hand to hand.
+
+    Who waits has its operation as the request. That of a sender has an `item`, or a number of `places` to reserve; that
+    of a receiver has the `limit` of the list it is granted, or 0 for one bare item.
+
+    Invariant, while nobody is on the way: nobody waits to receive while there are items, nor to send while there are as
+    many places as the first in line needs, nor to send if all receivers are closed, nor to receive if it is `over`.
+    Invariant: free places, items and reserved ones are `capacity` in number, and `_debt` more.
+    """
+
+    __slots__ = (
+        "_debt",
+        "_unmade",
+        "capacity",
+        "gone",
+        "items",
+        "limited",
+        "lock",
+        "lost_receivers",
+        "lost_senders",
+        "places",
+        "receivers",
+        "receiving",
+        "reserved",
+        "senders",
+        "sending",
+        "shared",
+    )
+
+    def __init__(self, capacity: float, shared: bool) -> None:
+        self.capacity = capacity
+        self.limited = capacity != math.inf
+        self.shared = shared  # by several receivers
+        self.items: Deque[Any] = Deque()
+        self.places: Deque[None] = Deque()
+        self.reserved = 0
+        self.senders = 1
+        self.receivers = 1
+        self.sending = WaitQueue("Sender.send", self._serve)
+        self.receiving = WaitQueue("Receiver.receive", beside=self.sending)
+        self.gone = WaitQueue("Sender.closed", beside=self.sending)
+        self.lock = self.sending.lock
+        self.lost_senders = LostEnds("sender")
+        self.lost_receivers = LostEnds("receiver")
+        self._unmade = capacity if self.limited else 0
+        self._debt = 0  # places that were needed again after they had been given away
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come out: it is empty, and nobody may send any more."""
+        return not self.items and not self.reserved and not (self.senders and self.receivers)
+
+    # ---- sending --------------------------------------------------------------------------------------------------
+
+    def send(self, item: Any, woken: list[Waiter]) -> Any:
+        """Send an item if there is a place and nobody waits for one: SENT, OVER or LATER."""
+        if not self.receivers:
+            return OVER
+        if self.sending.head() is not None:
+            return LATER
+        if not self.capacity:
+            return SENT if self._hand_over(item, woken) else LATER
+        if self.limited and not self._take_places(1):
+            return LATER
+        self.put(item, woken)
+        return SENT
+
+    def reserve(self, places: int) -> Any:
+        """Promise some places if they are free and nobody waits for any: SENT, OVER or LATER."""
+        if not self.receivers:
+            return OVER
+        if self.sending.head() is not None or (self.limited and not self._take_places(places)):
+            return LATER
+        self.reserved += places
+        return SENT
+
+    def put(self, item: Any, woken: list[Waiter]) -> None:
+        """Send an item for which a place was taken."""
+        self.items.append(item)
+        self.settle(woken)
+
+    def release(self, places: int, woken: list[Waiter]) -> None:
+        """Take back the promise of some places."""
+        self.reserved -= places
+        if self.limited:
+            self.places.extend([None] * places)
+        self.settle(woken)
+        self.tell_if_over(woken)
+
+    def fetch_back(self, item: Any) -> bool:
+        """Take out an item that was sent while its end, or all receivers, were closed: False if it was received."""
+        for index, one in enumerate(self.items):
+            if one is item:
+                del self.items[index]
+                return True
+        return False
+
+    # ---- receiving ------------------------------------------------------------------------------------------------
+
+    def receive(self, woken: list[Waiter]) -> Any:
+        """Take the oldest item if nobody waits for one: that, OVER or LATER."""
+        if self.receiving.head() is not None:
+            return LATER
+        try:
+            item = self.items.popleft()
+        except IndexError:
+            return self._receive_by_hand(woken)
+        if self.limited:
+            self.places.append(None)
+            if self.sending.line:
+                self.settle(woken)
+        return item
+
+    def _receive_by_hand(self, woken: list[Waiter]) -> Any:
+        """It is empty: in a rendezvous, take the item of the first who waits to send."""
+        sending = self.sending
+        while not self.capacity and (head := sending.head()) is not None:
+            item = head.value.item
+            if sending.take(head, SENT):
+                woken.append(head)
+                return item
+        return OVER if self.over else LATER
+
+    def receive_many(self, limit: int, woken: list[Waiter]) -> Any:
+        """Take the oldest items, at most `limit`: a list, OVER or LATER."""
+        taken: list[Any] = []
+        while len(taken) < limit and (item := self.receive(woken)) is not LATER and item is not OVER:
+            taken.append(item)
+        return taken or item
+
+    def take_back(self, items: list[Any], woken: list[Waiter]) -> None:
+        """Put back what a thread was given that was interrupted before it learnt of it."""
+        for item in reversed(items):
+            if self.limited and not self._take_places(1):
+                self._debt += 1
+            self.items.appendleft(item)
+        self.settle(woken)
+
+    # ---- both sides -----------------------------------------------------------------------------------------------
+
+    def settle(self, woken: list[Waiter]) -> None:
+        """Give items to those that wait for items, and places to those that wait for places, in order."""
+        while True:
+            if self.receiving.line:
+                self._serve_receivers(woken)
+            if not self.sending.line:
+                return
+            served = self._serve_senders()
+            if not served:
+                return
+            woken += served
+            if not self.receiving.line:
+                return
+
+    def _serve_receivers(self, woken: list[Waiter]) -> None:
+        receiving, items = self.receiving, self.items
+        while items and (head := receiving.head()) is not None:
+            try:
+                item = items.popleft()
+            except IndexError:
+                return  # another thread was faster
+            if receiving.take(head, [item] if head.value.limit else item):
+                woken.append(head)
+                if self.limited:
+                    self.places.append(None)
+            else:
+                items.appendleft(item)
+
+    def _hand_over(self, item: Any, woken: list[Waiter]) -> bool:
+        receiving = self.receiving
+        while (head := receiving.head()) is not None:
+            if receiving.take(head, [item] if head.value.limit else item):
+                woken.append(head)
+                return True
+        return False
+
+    def _serve(self) -> list[Waiter]:
+        """One who waited to send has left: whoever stands behind may need fewer places."""
+        woken: list[Waiter] = []
+        self.settle(woken)
+        return woken
+
+    def _serve_senders(self) -> list[Waiter]:
+        """Let those in that wait for places, in order, as far as there are any."""
+        sending = self.sending
+        served: list[Waiter] = []
+        while self.capacity and (head := sending.head()) is not None:
+            operation = head.value
+            needed = operation.places or 1
+            if not (self.places or self._unmade) or not self._take_places(needed):
+                break
+            if not sending.take(head, SENT):
+                self.places.extend([None] * needed)
+            else:
+                served.append(head)
+                if operation.places:
+                    self.reserved += needed
+                else:
+                    self.items.append(operation.item)
+        return served
+
+    def _take_places(self, needed: int) -> bool:
+        """Take some free places, or none. Others may take one at any moment, without the lock."""
+        places = self.places
+        if self._unmade or self._debt:
+            self._make_places(needed)
+        taken = 0
+        try:
+            while taken < needed:
+                places.pop()
+                taken += 1
+        except IndexError:
+            places.extend([None] * taken)
+            return False
+        return True
+
+    def _make_places(self, needed: int) -> None:
+        """See to it that there are as many places as needed, as far as that is possible; pay the debt first."""
+        missing = needed + self._debt - len(self.places)
+        if missing > 0:
+            made = int(min(max(missing, BATCH), self._unmade))
+            self._unmade -= made
+            self.places.extend([None] * made)
+        while self._debt and self.places:
+            try:
+                self.places.pop()
+            except IndexError:
+                return
+            self._debt -= 1
+
+    # ---- closing --------------------------------------------------------------------------------------------------
+
+    def close_sender(self, end: object, woken: list[Waiter]) -> None:
+        """One sender less: those that wait through it are told."""
+        self._dismiss(self.sending, end, woken)
+        self.senders -= 1
+        self.settle(woken)
+        self.tell_if_over(woken)
+
+    def close_receiver(self, end: object, woken: list[Waiter]) -> None:
+        """One receiver less: after the last one nothing can be sent; what is there can still be received."""
+        if self.receivers > 1:
+            self._dismiss(self.receiving, end, woken)
+        self.receivers -= 1
+        if not self.receivers:
+            woken += self.sending.grant_all(OVER)
+            woken += self.gone.grant_all()
+            self.tell_if_over(woken)
+
+    def _dismiss(self, queue: WaitQueue, end: object, woken: list[Waiter]) -> None:
+        """Let those that wait in `queue` through `end` know that it was closed. Cost: O(waiters)."""
+        for waiter in list(queue.line):
+            if waiter.wait is queue and waiter.value.end is end and queue.pick(waiter, CLOSED):
+                woken.append(waiter)  # noqa: PERF401  # to pick one changes what is asked of the next
+
+    def tell_if_over(self, woken: list[Waiter]) -> None:
+        """Let those that wait to receive know if nothing more can come."""
+        if self.receiving.line and self.over:
+            woken += self.receiving.grant_all(OVER)
+
+    # ---- looking --------------------------------------------------------------------------------------------------
+
+    def statistics(self) -> ChannelStatistics:
+        """How it stands."""
+        return ChannelStatistics(
+            len(self.items),
+            self.capacity,
+            self.reserved,
+            self.senders,
+            self.receivers,
+            len(self.sending),
+            len(self.receiving),
+        )
+
+    def __repr__(self) -> str:
+        kind = "mpmc" if self.shared else "mpsc"
+        size = f"capacity {self.capacity}" if self.limited else "unbounded"
+        over = "" if self.receivers and self.senders else ", closed"
+        return f"<{kind} {size}, {len(self.items)} items{over}>"
+
+    def _check(self) -> None:
+        self.sending._check()
+        self.receiving._check()
+        self.gone._check()
+        receiver, sender = self.receiving.head(), self.sending.head()
+        free = len(self.places) + self._unmade
+        if self.limited:
+            assert free + len(self.items) + self.reserved == self.capacity + self._debt, "places were lost or made"
+        assert self.reserved >= 0
+        assert not (self.items and receiver), "somebody waits to receive beside items"
+        assert not (receiver and self.over), "somebody waits to receive from a channel that is over"
+        assert not (sender and not self.receivers), "somebody waits to send to nobody"
+        assert sender is None or free < max(sender.value.places, 1) + self._debt, "somebody waits beside free places"
+        assert self.capacity or not (sender and receiver), "a rendezvous does not take place"

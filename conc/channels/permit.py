@@ -1,0 +1,99 @@
+"""Places that were reserved in a channel, for items that are sent later."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from conc.channels.conduit import Conduit
+from conc.channels.ends import Place
+from conc.errors import ChannelFull
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from conc._kernel.waitqueue import Waiter
+
+T = TypeVar("T")
+
+
+class Permit(Generic[T]):
+    """Some reserved places: `send_nowait` never has to wait. Made by `Sender.reserve` and its variants.
+
+    A context manager, which gives back the places that were not used. It outlives its sender, and a receiver that has
+    closed waits for what is sent through it. May be used from any thread.
+
+    Invariant: `_left` >= 0 of the places that the channel counts as reserved are these; changed under its lock.
+    """
+
+    __slots__ = ("_conduit", "_left", "_made_at")
+
+    def __init__(self, conduit: Conduit, places: int, made_at: Place) -> None:
+        self._conduit = conduit
+        self._left = places
+        self._made_at = made_at
+
+    def send_nowait(self, item: T) -> None:
+        """Send an item to one of the places. Never refused, not even when the receiver has closed meanwhile.
+
+        Raises:
+            ChannelFull: all places were used, or given back.
+
+        Checkpoint: never.
+        """
+        conduit = self._conduit
+        woken: list[Waiter] = []
+        with conduit.lock:
+            sent = self._left > 0
+            if sent:
+                self._left -= 1
+                conduit.reserved -= 1
+                conduit.put(item, woken)
+                conduit.tell_if_over(woken)
+        for waiter in woken:
+            waiter.resume()
+        if not sent:
+            raise ChannelFull(f"{self!r} has no place left")
+
+    def release(self) -> None:
+        """Give back the places that were not used. Idempotent. Checkpoint: never."""
+        conduit = self._conduit
+        woken: list[Waiter] = []
+        with conduit.lock:
+            places, self._left = self._left, 0
+            if places:
+                conduit.release(places, woken)
+        for waiter in woken:
+            waiter.resume()
+
+    def __len__(self) -> int:
+        """How many places are left."""
+        return self._left
+
+    def __bool__(self) -> bool:
+        return True  # also when it is used up
+
+    def __enter__(self) -> Permit[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        if self._left:
+            # Not given back here: a finaliser takes no lock.
+            code, line = self._made_at
+            warnings.warn(
+                f"a permit made at {code.co_filename}:{line} was dropped with {self._left} places, which are lost to "
+                "the channel; use `with` blocks, or release()",
+                ResourceWarning,
+                stacklevel=1,
+            )
+
+    def __repr__(self) -> str:
+        return f"<Permit for {self._left} in {self._conduit!r}>"
+
+    def _check(self) -> None:
+        assert 0 <= self._left <= self._conduit.reserved

@@ -1,0 +1,316 @@
+"""The receiving end of an mpsc or mpmc channel."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from conc._kernel.current import charge, slot
+from conc._kernel.operation import QueueOperation, perform, perform_blocking, perform_nowait
+from conc._kernel.suspend import toll
+from conc._kernel.waitqueue import Waiter
+from conc._os.sync import is_empty
+from conc.channels.conduit import BUSY, CLOSED, OVER, ChannelStatistics, Conduit
+from conc.channels.ends import End, Place, calling_line
+from conc.errors import BusyResource, ChannelEmpty, EndOfChannel, WouldBlock
+from conc.sync.semaphore import check_count
+
+T = TypeVar("T")
+
+
+class Receiver(End, Generic[T]):
+    """Receives the items of a channel, oldest first. Made by `mpsc`, `mpsc_unbounded` and `mpmc`, and by `clone`.
+
+    ``async for item in receiver:`` runs until the end of the channel. A context manager, which closes this end. May be
+    used from any strand; what ends in `_nowait` or `_blocking`, and `close`, from any thread.
+
+    Each item goes to one receiver. Receivers of an mpmc channel that wait are served first come, first served; the one
+    receiver of an mpsc channel is for one task at a time.
+    """
+
+    __slots__ = ("_conduit",)
+
+    def __init__(self, conduit: Conduit, made_at: Place) -> None:
+        super().__init__(made_at)
+        self._conduit = conduit
+
+    # ---- receiving ------------------------------------------------------------------------------------------------
+
+    async def receive(self) -> T:
+        """Take the oldest item, waiting for one if there is none.
+
+        Raises:
+            EndOfChannel: nothing more will come: all senders are closed, or the receivers, and all was received.
+            ClosedResource: this receiver is closed, or was closed meanwhile, and others are open.
+            BusyResource: another task waits in this receiver of an mpsc channel.
+
+        Checkpoint: always a cancel point; it waits only if there is no item.
+        If cancelled: no item was taken.
+        """
+        worker = slot.worker  # `charge`, in place: this is where programs spend their time
+        if worker is None or worker.budget <= 0 or worker.task.scope.cancelled:  # type: ignore[union-attr]
+            await toll()
+        else:
+            worker.budget -= 1
+        conduit = self._conduit
+        if conduit.items and not conduit.receiving.line and self._open:
+            try:
+                item = conduit.items.popleft()
+            except IndexError:
+                pass  # another thread was faster
+            else:
+                if conduit.limited:
+                    conduit.places.append(None)
+                    if conduit.sending.line:
+                        self._settle()
+                return item  # type: ignore[no-any-return]
+        if conduit.lost_senders.places:
+            conduit.lost_senders.warn(conduit.senders, not conduit.items)
+        return await perform(_Receive(self, 0))
+
+    def receive_nowait(self) -> T:
+        """Take the oldest item if there is one. From any thread.
+
+        Raises:
+            ChannelEmpty: there is none.
+            EndOfChannel, ClosedResource, BusyResource: as `receive`.
+
+        Checkpoint: never.
+        """
+        return perform_nowait(_Receive(self, 0))  # type: ignore[no-any-return]
+
+    def receive_blocking(self, timeout: float | None = None) -> T:
+        """As `receive`, for a thread outside.
+
+        Args:
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: nothing came in time; no item was taken.
+            EndOfChannel, ClosedResource, BusyResource: as `receive`.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        return perform_blocking(_Receive(self, 0), timeout, "Receiver.receive")  # type: ignore[no-any-return]
+
+    def receiving(self) -> QueueOperation[T]:
+        """`receive`, for `conc.select`."""
+        return _Receive(self, 0)
+
+    async def receive_many(self, limit: int) -> list[T]:
+        """Take all items that are there, oldest first, but at most `limit`; waiting for one if there is none.
+
+        Args:
+            limit: at least 1.
+
+        Raises:
+            EndOfChannel, ClosedResource, BusyResource: as `receive`.
+
+        Checkpoint: always a cancel point; it waits only if there is no item.
+        If cancelled: no item was taken.
+        Cost: O(items taken).
+        """
+        check_count(limit, "limit", 1)
+        charge() or await toll()
+        conduit = self._conduit
+        conduit.lost_senders.warn(conduit.senders, not conduit.items)
+        return await perform(_Receive(self, limit))
+
+    def receive_many_nowait(self, limit: int) -> list[T]:
+        """Take all items that are there, oldest first, but at most `limit`. From any thread.
+
+        Raises:
+            ChannelEmpty: there is none.
+            EndOfChannel, ClosedResource, BusyResource: as `receive`.
+
+        Checkpoint: never.
+        """
+        check_count(limit, "limit", 1)
+        return perform_nowait(_Receive(self, limit))
+
+    def receive_many_blocking(self, limit: int, timeout: float | None = None) -> list[T]:
+        """As `receive_many`, for a thread outside.
+
+        Args:
+            limit: at least 1.
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: nothing came in time; no item was taken.
+            EndOfChannel, ClosedResource, BusyResource: as `receive`.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        check_count(limit, "limit", 1)
+        return perform_blocking(_Receive(self, limit), timeout, "Receiver.receive_many")
+
+    def receiving_many(self, limit: int) -> QueueOperation[list[T]]:
+        """`receive_many`, for `conc.select`."""
+        check_count(limit, "limit", 1)
+        return _Receive(self, limit)
+
+    def __aiter__(self) -> Receiver[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        worker = slot.worker  # `charge`, in place: this is where programs spend their time
+        if worker is None or worker.budget <= 0 or worker.task.scope.cancelled:  # type: ignore[union-attr]
+            await toll()
+        else:
+            worker.budget -= 1
+        conduit = self._conduit
+        if conduit.items and not conduit.receiving.line and self._open:
+            try:
+                item = conduit.items.popleft()
+            except IndexError:
+                pass  # another thread was faster
+            else:
+                if conduit.limited:
+                    conduit.places.append(None)
+                    if conduit.sending.line:
+                        self._settle()
+                return item  # type: ignore[no-any-return]
+        if conduit.lost_senders.places:
+            conduit.lost_senders.warn(conduit.senders, not conduit.items)
+        try:
+            return await perform(_Receive(self, 0))
+        except EndOfChannel:
+            raise StopAsyncIteration from None
+
+    # ---- the end --------------------------------------------------------------------------------------------------
+
+    def clone(self) -> Receiver[T]:
+        """Another receiver of the same queue, for another consumer. From any thread.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+            RuntimeError: an mpsc channel has one receiver; make an mpmc channel.
+
+        Checkpoint: never.
+        """
+        conduit = self._conduit
+        if not conduit.shared:
+            raise RuntimeError("an mpsc channel has one receiver: make an mpmc channel for several")
+        with conduit.lock:
+            if self._open:
+                conduit.receivers += 1
+                return Receiver(conduit, calling_line())
+        raise self._closed_error()
+
+    def close(self) -> None:
+        """Receive nothing that is sent from now on, through this end. Idempotent; from any thread.
+
+        If it is the last one, nothing can be sent any more, and all who wait for a place get ChannelClosed; what was
+        sent before, or is sent through permits, can still be received through it, until EndOfChannel. Otherwise tasks
+        that wait in this receiver get ClosedResource.
+
+        Checkpoint: never.
+        """
+        conduit = self._conduit
+        woken: list[Waiter] = []
+        with conduit.lock:
+            if self._open:
+                self._open = False
+                conduit.close_receiver(self, woken)
+        for waiter in woken:
+            waiter.resume()
+
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more: all senders are closed, or all receivers. Checkpoint: never."""
+        return not (self._conduit.senders and self._conduit.receivers)
+
+    # ---- looking --------------------------------------------------------------------------------------------------
+
+    @property
+    def capacity(self) -> float:
+        """How many places there are: inf if there is no limit."""
+        return self._conduit.capacity
+
+    def __len__(self) -> int:
+        """How many items were sent and not received."""
+        return len(self._conduit.items)
+
+    def __bool__(self) -> bool:
+        return True  # also when it is empty
+
+    def statistics(self) -> ChannelStatistics:
+        """How the channel stands at this moment. Checkpoint: never."""
+        with self._conduit.lock:
+            return self._conduit.statistics()
+
+    def __repr__(self) -> str:
+        return f"<Receiver{'' if self._open else ' (closed)'} of {self._conduit!r}>"
+
+    def _settle(self) -> None:
+        """Somebody waits for the place that has become free."""
+        conduit = self._conduit
+        woken: list[Waiter] = []
+        conduit.lock.acquire()  # not by `with`, which costs twice as much
+        conduit.settle(woken)
+        conduit.lock.release()
+        for waiter in woken:
+            waiter.resume()
+
+    def _lose(self) -> None:
+        conduit = self._conduit
+        conduit.lost_receivers.places.append(self._made_at)
+        conduit.lost_receivers.warn(conduit.receivers, bool(conduit.sending.line or conduit.gone.line))
+
+    def _check(self) -> None:
+        self._conduit._check()
+
+
+class _Receive(QueueOperation[Any]):
+    """What a receiver does: it stands in line with itself as the request."""
+
+    __slots__ = ("end", "limit")
+
+    looks_again = True
+
+    def __init__(self, end: Receiver[Any], limit: int) -> None:
+        self.queue = end._conduit.receiving
+        self.end = end
+        self.limit = limit
+
+    @property
+    def request(self) -> Any:
+        return self
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        conduit = self.end._conduit
+        if not self.end._open and conduit.receivers:
+            return CLOSED
+        if not conduit.shared and conduit.receiving.head() is not None:
+            return BUSY
+        return conduit.receive_many(self.limit, woken) if self.limit else conduit.receive(woken)
+
+    def finish(self, granted: Any) -> Any:
+        if granted is OVER:
+            raise EndOfChannel(f"nothing more will come out of {self.end!r}")
+        if granted is CLOSED:
+            raise self.end._closed_error()
+        if granted is BUSY:
+            raise BusyResource(
+                "another task waits in this receiver: an mpsc channel has one consumer; make an mpmc channel, and a "
+                "clone of the receiver for each task"
+            )
+        return granted
+
+    def look_again(self, woken: list[Waiter]) -> None:
+        conduit = self.end._conduit
+        if not is_empty(conduit.items):
+            conduit.settle(woken)
+
+    def give_back(self, granted: Any) -> None:
+        if granted is OVER or granted is CLOSED or granted is BUSY:
+            return
+        conduit = self.end._conduit
+        woken: list[Waiter] = []
+        with conduit.lock:
+            conduit.take_back(granted if self.limit else [granted], woken)
+        for waiter in woken:
+            waiter.resume()
+
+    def would_block(self) -> WouldBlock:
+        return ChannelEmpty(f"there is nothing in {self.end._conduit!r}")

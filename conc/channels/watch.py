@@ -1,0 +1,435 @@
+"""One value that changes: receivers see the latest, and are told when there is one that they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from conc._kernel.asyncfn import function_name, is_coroutine
+from conc._kernel.current import charge
+from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
+from conc._kernel.suspend import toll
+from conc._kernel.waitqueue import Waiter
+from conc.channels.audience import Listener, Seat, Speaker
+from conc.channels.board import Board, Version, WatchStatistics
+from conc.channels.conduit import BUSY, CLOSED
+from conc.channels.ends import Place, calling_line
+from conc.errors import ChannelClosed, EndOfChannel, WouldBlock
+
+T = TypeVar("T")
+
+
+class watch(tuple["WatchSender[T]", "WatchReceiver[T]"]):  # noqa: N801  # used like a function
+    """``sender, receiver = watch(settings)``: a value that changes now and then, and those who follow it.
+
+    Only the latest value is kept. A receiver looks at it with `borrow`, and waits for another one with `changed`; what
+    was sent in between it misses. More receivers come from ``sender.subscribe()`` and ``receiver.clone()``.
+
+    Args:
+        initial: the first value, which all receivers have seen.
+
+    Checkpoint: never.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, initial: T) -> tuple[WatchSender[T], WatchReceiver[T]]:  # type: ignore[misc]
+        board = Board(initial)
+        made_at = calling_line()
+        return WatchSender(board, made_at), WatchReceiver(board, board.seat_at(0), made_at)
+
+
+class WatchSender(Speaker, Generic[T]):
+    """Replaces the value of a watch. Made by `watch`, and by `clone`.
+
+    May be used from any strand; all but `closed` from any thread. A context manager, which closes this end. Replace the
+    value, and do not change it in place: receivers may be looking at it.
+    """
+
+    __slots__ = ()
+
+    _channel: Board
+
+    def __init__(self, board: Board, made_at: Place) -> None:
+        super().__init__(board, made_at)
+
+    # ---- replacing the value --------------------------------------------------------------------------------------
+
+    def send_nowait(self, value: T) -> None:
+        """Replace the value, and tell all receivers. It never waits.
+
+        Raises:
+            ChannelClosed: all receivers are closed; the value was not replaced. `send_replace` does it all the same.
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        Cost: O(receivers that wait).
+        """
+        board = self._channel
+        replaced = None  # not dropped under the lock: that may run a finaliser of the value
+        woken: list[Waiter] = []
+        with board.lock:
+            self._check_open()
+            if board.receivers:
+                replaced = board.replace(value, woken)
+        for waiter in woken:
+            waiter.resume()
+        if replaced is None:
+            raise ChannelClosed(f"all receivers are closed: {self!r}")
+
+    def send_replace(self, value: T) -> T:
+        """As `send_nowait`, also when there is no receiver; returns the value that was replaced.
+
+        Raises:
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        Cost: O(receivers that wait).
+        """
+        while (replaced := self._replace(self._channel.current, value)) is None:
+            pass  # another sender came between
+        return replaced.value  # type: ignore[no-any-return]
+
+    def send_modify(self, fn: Callable[[T], T]) -> None:
+        """Replace the value by what `fn` makes of it, also when there is no receiver.
+
+        Args:
+            fn: given the value, returns the new one. If another sender comes between, it is called again.
+
+        Raises:
+            ClosedResource: this sender is closed.
+            Exception: what `fn` raised; the value was not replaced.
+
+        Checkpoint: never.
+        Cost: O(receivers that wait).
+        """
+        replaced = None
+        while replaced is None:
+            current = self._channel.current
+            replaced = self._replace(current, _call(fn, current.value))
+
+    def send_if_modified(self, fn: Callable[[T], T]) -> bool:
+        """As `send_modify`, but if `fn` returns the very object that it was given, nothing is replaced or told.
+
+        Args:
+            fn: given the value, returns it, or a new one. If another sender comes between, it is called again.
+
+        Returns:
+            Whether the value was replaced.
+
+        Raises:
+            ClosedResource: this sender is closed.
+            Exception: what `fn` raised; the value was not replaced.
+
+        Checkpoint: never.
+        Cost: O(receivers that wait).
+        """
+        replaced = None
+        while replaced is None:
+            current = self._channel.current
+            value = _call(fn, current.value)
+            if value is current.value:
+                self._check_open()
+                return False
+            replaced = self._replace(current, value)
+        return True
+
+    def _replace(self, expected: Version, value: T) -> Version | None:
+        """Replace the value, and return what was replaced; None if that is not what was expected any more."""
+        board = self._channel
+        replaced = None
+        woken: list[Waiter] = []
+        with board.lock:
+            self._check_open()
+            if board.current is expected:
+                replaced = board.replace(value, woken)
+        for waiter in woken:
+            waiter.resume()
+        return replaced
+
+    # ---- looking, and other ends ----------------------------------------------------------------------------------
+
+    def borrow(self) -> T:
+        """The value. From any thread. Checkpoint: never."""
+        return self._channel.current.value  # type: ignore[no-any-return]
+
+    def subscribe(self) -> WatchReceiver[T]:
+        """Another receiver, which has seen the present value. From any thread.
+
+        Raises:
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        """
+        board = self._channel
+        with board.lock:
+            self._check_open()
+            return WatchReceiver(board, board.seat_at(board.current.number), calling_line())
+
+    def clone(self) -> WatchSender[T]:
+        """Another sender of the same channel, for another producer. From any thread.
+
+        Raises:
+            ClosedResource: this sender is closed.
+
+        Checkpoint: never.
+        """
+        board = self._channel
+        with board.lock:
+            self._check_open()
+            board.senders += 1
+            return WatchSender(board, calling_line())
+
+    def statistics(self) -> WatchStatistics:
+        """How the channel stands at this moment. Checkpoint: never."""
+        with self._channel.lock:
+            return self._channel.statistics()
+
+    def __repr__(self) -> str:
+        return f"<WatchSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
+
+    def _check(self) -> None:
+        self._channel._check()
+
+
+class WatchReceiver(Listener, Generic[T]):
+    """Sees the value of a watch, and waits for new ones. Made by `watch`, `WatchSender.subscribe`, and `clone`.
+
+    Each receiver remembers which value it has seen. ``async for value in receiver:`` gives each new value that it comes
+    to see, until the end of the channel. To wait is for one task at a time: make a clone for each. May be used from any
+    strand; all but `changed` and `wait_for` from any thread. A context manager, which closes this end.
+    """
+
+    __slots__ = ()
+
+    _channel: Board
+
+    def __init__(self, board: Board, seat: Seat, made_at: Place) -> None:
+        super().__init__(board, seat, made_at)
+
+    # ---- looking --------------------------------------------------------------------------------------------------
+
+    def borrow(self) -> T:
+        """The value; whether it counts as seen stays as it is. Checkpoint: never.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+        """
+        self._check_open()
+        return self._channel.current.value  # type: ignore[no-any-return]
+
+    def borrow_and_update(self) -> T:
+        """The value, which counts as seen from now on. Checkpoint: never.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+        """
+        self._check_open()
+        return self._see()
+
+    def has_changed(self) -> bool:
+        """Whether there is a value that this receiver has not seen. Checkpoint: never.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+        """
+        self._check_open()
+        return self._seat.at != self._channel.current.number
+
+    def mark_changed(self) -> None:
+        """Count the value as not seen: the next `changed` gives it. Checkpoint: never.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+        """
+        board = self._channel
+        with board.lock:
+            self._check_open()
+            waiter = board.mark_changed(self._seat)
+        if waiter is not None:
+            waiter.resume()
+
+    def mark_unchanged(self) -> None:
+        """Count the value as seen: the next `changed` waits for another. Checkpoint: never.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+        """
+        self.borrow_and_update()
+
+    # ---- waiting --------------------------------------------------------------------------------------------------
+
+    async def changed(self) -> T:
+        """Wait until there is a value that this receiver has not seen; returns the latest, which then counts as seen.
+
+        A value that was sent before the last sender closed is still given. That it differs from the one before is not
+        said: to send an equal value is a change, too.
+
+        Raises:
+            EndOfChannel: all senders are closed, and this receiver has seen the last value.
+            ClosedResource: this receiver is closed, or was closed meanwhile.
+            BusyResource: another task waits in this receiver.
+
+        Checkpoint: always a cancel point; it waits only if the value was seen.
+        If cancelled: nothing happened, and no value counts as seen.
+        """
+        charge() or await toll()
+        board = self._channel
+        if board.lost_senders.places:
+            board.lost_senders.warn(board.senders, waits=self._seat.at == board.current.number)
+        return await perform(_Changed(self))
+
+    def changed_nowait(self) -> T:
+        """The value, if this receiver has not seen it, which then counts as seen. From any thread.
+
+        Raises:
+            WouldBlock: it was seen.
+            EndOfChannel, ClosedResource, BusyResource: as `changed`.
+
+        Checkpoint: never.
+        """
+        return perform_nowait(_Changed(self))
+
+    def changed_blocking(self, timeout: float | None = None) -> T:
+        """As `changed`, for a thread outside.
+
+        Args:
+            timeout: seconds of real time; None is for ever.
+
+        Raises:
+            TimeoutError: there was no such value in time.
+            EndOfChannel, ClosedResource, BusyResource: as `changed`.
+            RuntimeError: this thread runs tasks.
+
+        Checkpoint: never; it blocks the thread.
+        """
+        return perform_blocking(_Changed(self), timeout, "WatchReceiver.changed")
+
+    def changing(self) -> QueueOperation[T]:
+        """`changed`, for `conc.select`."""
+        return _Changed(self)
+
+    async def wait_for(self, predicate: Callable[[T], bool]) -> T:
+        """Wait for a value for which `predicate` is true; returns it. It looks at the present value first.
+
+        Args:
+            predicate: called by this task with each value that it comes to see, which then counts as seen.
+
+        Raises:
+            EndOfChannel: all senders are closed, and the last value was not it.
+            ClosedResource, BusyResource: as `changed`.
+            Exception: what `predicate` raised; others do not notice.
+
+        Checkpoint: always a cancel point; it waits only if the present value is not the one.
+        If cancelled: nothing happened, but that values count as seen for which `predicate` was false.
+        """
+        charge() or await toll()
+        value = self.borrow_and_update()
+        while not _call(predicate, value):
+            value = await self.changed()
+        return value
+
+    def __aiter__(self) -> WatchReceiver[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.changed()
+        except EndOfChannel:
+            raise StopAsyncIteration from None
+
+    # ---- other receivers, and the end -----------------------------------------------------------------------------
+
+    def clone(self) -> WatchReceiver[T]:
+        """Another receiver, which has seen what this one has. From any thread.
+
+        Raises:
+            ClosedResource: this receiver is closed.
+
+        Checkpoint: never.
+        """
+        board = self._channel
+        with board.lock:
+            self._check_open()
+            return WatchReceiver(board, board.seat_at(self._seat.at), calling_line())
+
+    def close(self) -> None:
+        """Look no more. Idempotent; from any thread.
+
+        A task that waits in this receiver gets ClosedResource. If it is the last one, `send_nowait` is refused.
+
+        Checkpoint: never.
+        """
+        woken: list[Waiter] = []
+        with self._channel.lock:
+            if self._open:
+                self._open = False
+                woken = self._channel.close_receiver(self._seat)
+        for waiter in woken:
+            waiter.resume()
+
+    def statistics(self) -> WatchStatistics:
+        """How the channel stands at this moment. Checkpoint: never."""
+        with self._channel.lock:
+            return self._channel.statistics()
+
+    def _see(self) -> T:
+        board = self._channel
+        with board.lock:
+            current = board.current
+            self._seat.at = current.number
+        return current.value  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        seen = "seen" if self._seat.at == self._channel.current.number else "not seen"
+        return f"<WatchReceiver{'' if self._open else ' (closed)'}, {seen}, of {self._channel!r}>"
+
+    def _check(self) -> None:
+        self._seat._check()
+        self._channel._check()
+        assert self._seat.at <= self._channel.current.number, "this receiver has seen what was not sent"
+        assert not (self._seat.taken and self.has_changed()), "somebody waits beside a value that was not seen"
+
+
+class _Changed(QueueOperation[T]):
+    __slots__ = ("_receiver",)
+
+    queue: Seat
+
+    def __init__(self, receiver: WatchReceiver[T]) -> None:
+        super().__init__(receiver._seat)
+        self._receiver = receiver
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        if not self._receiver._open:
+            return CLOSED
+        granted = self._receiver._channel.take(self.queue)
+        return BUSY if granted is LATER and self.queue.taken else granted
+
+    def finish(self, granted: Any) -> T:
+        if granted.__class__ is not Version:
+            raise self._receiver._refusal(granted)
+        if granted is self._receiver._channel.current:
+            return granted.value  # type: ignore[no-any-return]
+        return self._receiver._see()  # a newer one came before the task ran: it need not be told of both
+
+    def give_back(self, granted: Any) -> None:
+        board = self._receiver._channel
+        waiter = None
+        with board.lock:
+            if granted is board.current and self._receiver._open:
+                waiter = board.mark_changed(self.queue)
+        if waiter is not None:
+            waiter.resume()
+
+    def would_block(self) -> WouldBlock:
+        return WouldBlock(f"there is no new value for {self._receiver!r}")
+
+
+def _call(fn: Callable[[T], Any], value: T) -> Any:
+    """Call a function of the user's, which may not wait."""
+    result = fn(value)
+    if is_coroutine(result):
+        result.close()
+        raise TypeError(f"a plain function is due, not an async one: {function_name(fn)}")
+    return result

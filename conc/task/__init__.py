@@ -1,0 +1,19 @@
+"""Several things at the same time: all of them, the first of them, or each as it ends."""
+
+from conc.task.first_ok import first_ok
+from conc.task.join import join
+from conc.task.join_set import JoinSet, open_join_set
+from conc.task.map import Map, open_map
+from conc.task.race import race
+from conc.task.select import select
+
+__all__ = [
+    "JoinSet",
+    "Map",
+    "first_ok",
+    "join",
+    "open_join_set",
+    "open_map",
+    "race",
+    "select",
+]

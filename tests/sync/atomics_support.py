@@ -1,0 +1,265 @@
+"""What atomics are held against: a sequential model, and threads that take turns where a test says."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from conc.sync import AtomicInt, AtomicRef, atomics
+
+FOR_EVER = sys.maxsize
+
+Call: TypeAlias = tuple[str, tuple[Any, ...]]  # an operation: its name and its arguments
+Act: TypeAlias = Callable[[], object]
+Schedule: TypeAlias = Sequence[tuple[int, int]]  # pairs of a thread's number and a number of steps
+
+
+class Model:
+    """Both atomics, if there were one thread. For references `same` is identity."""
+
+    def __init__(self, value: Any, same: Callable[[Any, Any], bool]) -> None:
+        self.value, self.same = value, same
+
+    def load(self) -> Any:
+        return self.value
+
+    def store(self, value: Any) -> None:
+        self.value = value
+
+    def swap(self, value: Any) -> Any:
+        old, self.value = self.value, value
+        return old
+
+    def compare_exchange(self, expected: Any, value: Any) -> bool:
+        equal = self.same(self.value, expected)
+        if equal:
+            self.value = value
+        return equal
+
+    def fetch_update(self, fn: Callable[[Any], Any]) -> Any:
+        return self.swap(fn(self.value))
+
+    def fetch_add(self, n: int = 1) -> Any:
+        return self.swap(self.value + n)
+
+    def fetch_sub(self, n: int = 1) -> Any:
+        return self.swap(self.value - n)
+
+    def fetch_max(self, value: int) -> Any:
+        return self.swap(max(self.value, value))
+
+    def fetch_min(self, value: int) -> Any:
+        return self.swap(min(self.value, value))
+
+
+class Steps(ast.NodeTransformer):
+    """Puts a call of `step` before whatever may touch what others see: an attribute, an item, a call."""
+
+    def _after_step(self, node: ast.expr) -> ast.expr:
+        self.generic_visit(node)
+        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            return node
+        step_then_node = ast.parse("(step(), None)[1]", mode="eval").body
+        assert isinstance(step_then_node, ast.Subscript) and isinstance(step_then_node.value, ast.Tuple)
+        step_then_node.value.elts[1] = node
+        return step_then_node
+
+    visit_Attribute = visit_Subscript = visit_Call = _after_step  # noqa: N815
+
+    def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:  # noqa: N802
+        self.generic_visit(node)
+        return [*ast.parse("step()").body, node]
+
+
+class Stepped:
+    """The classes of conc.sync.atomics, which call `before_step` before each of their steps.
+
+    Args:
+        edits: pairs of a text of the source and what stands there instead, to make it wrong.
+    """
+
+    def __init__(self, *edits: tuple[str, str]) -> None:
+        source = inspect.getsource(atomics)
+        for right, wrong in edits:
+            assert right in source, f"{right!r} is no longer to be found"
+            source = source.replace(right, wrong)
+        tree = ast.fix_missing_locations(Steps().visit(ast.parse(source)))
+        names: dict[str, Any] = {"__name__": "stepped_atomics", "step": lambda: self.before_step()}
+        self.before_step: Act = do_nothing
+        # Annotations and base classes are evaluated too; they cost steps that nobody counts.
+        exec(compile(tree, "stepped_atomics", "exec", dont_inherit=True), names)
+        self.AtomicInt: type[AtomicInt] = names["AtomicInt"]
+        self.AtomicRef: type[AtomicRef[Any]] = names["AtomicRef"]
+
+    def steps_of(self, act: Act) -> int:
+        """How many steps a call takes."""
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        self.before_step = count
+        act()
+        self.before_step = do_nothing
+        return steps
+
+    def interrupt(self, act: Act, at_step: int, interruption: Act) -> None:
+        """Call `act`; before its step of that number `interruption` is called on the same thread, as a signal handler
+        or a finaliser is."""
+        left = at_step
+
+        def count() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                interruption()
+
+        self.before_step = count
+        try:
+            act()
+        finally:
+            self.before_step = do_nothing
+
+
+def do_nothing() -> None:
+    """What happens before a step when nobody is interested."""
+
+
+class BrokenInt(AtomicInt):
+    """Loads, then stores: what a test that is worth its time finds."""
+
+    __slots__ = ()
+
+    def fetch_add(self, n: int = 1) -> int:
+        old = self.load()
+        self.store(old + n)
+        return old
+
+    def compare_exchange(self, expected: int, value: int) -> bool:
+        equal = self.load() == expected
+        if equal:
+            self.store(value)
+        return equal
+
+
+class BrokenRef(AtomicRef[Any]):
+    """Loads, then stores."""
+
+    __slots__ = ()
+
+    def swap(self, value: Any) -> Any:
+        old = self.load()
+        self.store(value)
+        return old
+
+    def compare_exchange(self, expected: Any, value: Any) -> bool:
+        equal = self.load() is expected
+        if equal:
+            self.store(value)
+        return equal
+
+
+@dataclass
+class Played:
+    """An operation that a player has done: between which moments, and what came out."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    begin: int
+    result: Any = None
+    end: int = FOR_EVER
+
+
+class Stage:
+    """Threads of which one runs at a time, for as many steps as the schedule says.
+
+    Args:
+        stepped: whose class the atomic is of.
+        target: the atomic.
+        programs: for each thread, the operations it does.
+        schedule: pairs of a thread's number and a number of steps. When it is used up, all run to their ends in turn.
+    """
+
+    def __init__(self, stepped: Stepped, target: Any, programs: Sequence[Sequence[Call]], schedule: Schedule) -> None:
+        self._stepped = stepped
+        self._target = target
+        self._programs = programs
+        self._turns = iter([*schedule, *((player, FOR_EVER) for player in range(len(programs)))])
+        self._cues = [threading.Semaphore(0) for _ in programs]
+        self._over = threading.Semaphore(0)
+        self._running = set(range(len(programs)))
+        self._player = 0
+        self._left = 0
+        self._clock = 0
+        self.played: list[list[Played]] = [[] for _ in programs]
+
+    def play(self) -> list[list[Played]]:
+        """Run it; returns what each thread has done."""
+        threads = [threading.Thread(target=self._act, args=(player,)) for player in range(len(self._programs))]
+        for thread in threads:
+            thread.start()
+        self._stepped.before_step = self._before_step
+        self._cue_next()
+        assert self._over.acquire(timeout=60), "an operation waits for another one"
+        for thread in threads:
+            thread.join()
+        self._stepped.before_step = do_nothing
+        return self.played
+
+    def _act(self, player: int) -> None:
+        self._cues[player].acquire()
+        for name, arguments in self._programs[player]:
+            played = Played(name, arguments, self._tick())
+            self.played[player].append(played)
+            played.result = getattr(self._target, name)(*arguments)
+            played.end = self._tick()
+        self._running.remove(player)
+        self._cue_next()
+
+    def _tick(self) -> int:
+        self._clock += 1
+        return self._clock
+
+    def _before_step(self) -> None:
+        player = self._player
+        while self._left == 0:
+            self._cue_next()
+            self._cues[player].acquire()
+        self._left -= 1
+
+    def _cue_next(self) -> None:
+        for player, steps in self._turns:
+            if player in self._running and steps:
+                self._player, self._left = player, steps
+                self._cues[player].release()
+                return
+        self._over.release()
+
+
+def explains(played: list[list[Played]], model: Model, final: Any) -> bool:
+    """Whether some order of the operations, none before one that ended before it began, has these results."""
+    heads = [operations[0] for operations in played if operations]
+    if not heads:
+        return model.same(model.value, final)
+    for player, operations in enumerate(played):
+        if operations and all(operations[0].begin < head.end for head in heads):
+            trial = Model(model.value, model.same)
+            result = getattr(trial, operations[0].name)(*operations[0].arguments)
+            rest = [*played[:player], operations[1:], *played[player + 1 :]]
+            if model.same(result, operations[0].result) and explains(rest, trial, final):
+                return True
+    return False
+
+
+def two_switches(steps: int, steps_of_other: int) -> Iterator[Schedule]:
+    """The schedules in which the first of two threads is stopped after each of its steps, then the second after each of
+    its own, then the first goes on to its end."""
+    for taken in range(1, steps + 1):
+        for taken_by_other in range(1, 2 * steps_of_other):  # who loses takes more steps
+            yield [(0, taken), (1, taken_by_other), (0, FOR_EVER)]

@@ -1,0 +1,490 @@
+"""Cancellation tokens: who hears of a cancellation, what a dropped token costs, and the scopes of a token."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncGenerator
+
+import pytest
+
+import conc
+from conc.sync import CancellationToken, Event
+from conc.task.select import select
+from conc_testing import settle
+from tests.kernel.support import run
+from tests.sync.outside import until_waiting
+from tests.threads.support import Stranger, hasty_switching
+
+# ---- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_who_wait_are_woken_in_order_when_it_is_cancelled() -> None:
+    order: list[int] = []
+
+    async def waiter(token: CancellationToken, number: int) -> None:
+        await token.wait()
+        order.append(number)
+
+    async def main() -> None:
+        token = CancellationToken()
+        async with conc.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(waiter, token, number)
+            await settle()
+            assert order == []
+            token.cancel()
+            token.cancel()
+            token._check()
+
+    run(main)
+    assert order == [0, 1, 2, 3]
+
+
+def test_a_cancelled_token_keeps_nobody_and_lets_nobody_else_run() -> None:
+    trace: list[str] = []
+
+    async def other() -> None:
+        trace.append("other")
+
+    async def main() -> None:
+        token = CancellationToken()
+        token.cancel()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(other)
+            await token.wait()
+            trace.append("main")
+
+    run(main)
+    assert trace == ["main", "other"]
+
+
+def test_a_cancelled_waiter_leaves_the_others_waiting() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        async with conc.open_nursery() as nursery:
+            tasks = [nursery.start_soon(token.wait) for _ in range(3)]
+            await settle()
+            tasks[1].cancel()
+            await settle()
+            token._check()
+            assert [task.outcome is None for task in tasks] == [True, False, True]
+            token.cancel()
+
+    run(main)
+
+
+def test_a_woken_waiter_returns_although_it_is_cancelled_before_it_runs() -> None:
+    trace: list[str] = []
+
+    async def waiter(token: CancellationToken) -> None:
+        await token.wait()
+        trace.append("returned")
+        await conc.checkpoint()
+        trace.append("not reached")
+
+    async def main() -> None:
+        token = CancellationToken()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(waiter, token)
+            await settle()
+            token.cancel()
+            nursery.cancel_scope.cancel()
+
+    run(main)
+    assert trace == ["returned"]
+
+
+def test_a_select_waits_for_the_token_beside_others() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        async with conc.open_nursery() as nursery:
+            choosing = nursery.start_soon(select, Event().waiting(), token.waiting())
+            await settle()
+            token.cancel()
+            assert await choosing.join() == (1, None)
+        assert await select(token.waiting()) == (0, None)
+
+    run(main)
+
+
+def test_a_thread_waits_for_the_token_or_gives_up() -> None:
+    token = CancellationToken()
+    with pytest.raises(TimeoutError, match=r"CancellationToken\.wait_blocking"):
+        token.wait_blocking(timeout=0)
+    stranger = Stranger(token.wait_blocking)
+    until_waiting(token)
+
+    token.cancel()
+
+    assert stranger.result() is None
+    token.wait_blocking(timeout=0)
+
+
+def test_a_thread_that_runs_tasks_may_not_block() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"await \.\.\.wait\(\)"):
+            CancellationToken().wait_blocking()
+
+    run(main)
+
+
+# ---- parents and children --------------------------------------------------------------------------------------------
+
+
+def test_children_are_cancelled_with_their_parent_and_not_the_other_way_round() -> None:
+    root = CancellationToken()
+    left, right = root.child_token(), root.child_token()
+    below = left.child_token()
+
+    left.cancel("enough")
+    assert (root.is_cancelled, left.is_cancelled, right.is_cancelled, below.is_cancelled) == (False, True, False, True)
+
+    root.cancel("the end")
+    assert right.is_cancelled
+    assert (root.reason, left.reason, right.reason, below.reason) == ("the end", "enough", "the end", "enough")
+    for token in (root, left, right, below):
+        token._check()
+
+
+def test_a_child_of_a_cancelled_token_is_born_cancelled() -> None:
+    root = CancellationToken()
+    root.cancel("too late")
+
+    child = root.child_token()
+
+    assert child.is_cancelled
+    assert child.reason == "too late"
+    assert root.statistics().children == 0
+    child._check()
+
+
+def test_the_first_reason_stays() -> None:
+    token = CancellationToken()
+    assert token.reason is None
+
+    token.cancel()
+    token.cancel("later")
+
+    assert token.reason is None
+
+
+def test_who_waits_for_a_descendant_is_woken_by_its_ancestor() -> None:
+    async def main() -> None:
+        root = CancellationToken()
+        leaf = root.child_token().child_token().child_token()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(leaf.wait)
+            await settle()
+            root.cancel()
+
+    run(main)
+
+
+def test_a_child_that_is_dropped_costs_nothing() -> None:
+    token = CancellationToken()
+    kept = token.child_token()
+    for _ in range(100):
+        token.child_token().child_token()
+    gc.collect()
+
+    assert token.statistics().children == 1
+    token._check()
+    token.cancel()
+    assert kept.is_cancelled
+
+
+def test_a_token_whose_parent_was_dropped_still_hears_of_what_cancels_that() -> None:
+    root = CancellationToken()
+    middle = root.child_token()
+    leaves = [middle.child_token() for _ in range(2)]
+    del middle
+    gc.collect()
+    later = leaves[0].child_token()
+
+    root.cancel("from above")
+
+    assert [leaf.reason for leaf in (*leaves, later)] == ["from above"] * 3
+
+
+def test_a_token_may_be_dropped_anywhere_for_that_takes_no_lock() -> None:
+    token = CancellationToken()
+    child: CancellationToken | None = token.child_token()
+
+    with token._waiters.lock:
+        assert child is not None
+        child = None
+        gc.collect()
+
+    assert token.statistics().children == 0
+
+
+def test_a_deep_tree_is_cancelled_and_freed_without_recursion() -> None:
+    root = leaf = CancellationToken()
+    for _ in range(20_000):
+        leaf = leaf.child_token()
+
+    root.cancel()
+    assert leaf.is_cancelled
+
+    leaf = CancellationToken()
+    for _ in range(20_000):
+        leaf = leaf.child_token()
+    del leaf  # and with it all the others, which nobody else knows
+
+
+# ---- scopes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_scope_of_the_token_is_cancelled_with_it() -> None:
+    texts: list[str] = []
+
+    async def worker(token: CancellationToken) -> None:
+        with token.scope() as scope:
+            try:
+                await conc.sleep_forever()
+            except conc.Cancelled as error:
+                texts.append(str(error))
+                raise
+        assert scope.cancelled_caught
+
+    async def main() -> None:
+        token = CancellationToken()
+        async with conc.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(worker, token.child_token())
+            await settle()
+            token.cancel("going home")
+            assert not texts
+
+    run(main)
+    assert len(texts) == 2
+    assert all("going home" in text for text in texts)
+
+
+def test_everything_that_was_started_in_the_scope_is_cancelled() -> None:
+    ended: list[int] = []
+
+    async def child(number: int) -> None:
+        try:
+            await conc.sleep_forever()
+        finally:
+            ended.append(number)
+
+    async def main() -> None:
+        token = CancellationToken()
+        with token.scope():
+            async with conc.open_nursery() as nursery:
+                for number in range(3):
+                    nursery.start_soon(child, number)
+                await settle()
+                token.cancel()
+                await conc.sleep_forever()
+
+    run(main)
+    assert sorted(ended) == [0, 1, 2]
+
+
+def test_a_token_that_is_cancelled_already_gives_a_cancelled_scope() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        token.cancel("before")
+        with token.scope() as scope:
+            assert scope.cancel_called
+            with pytest.raises(conc.Cancelled, match="before"):
+                await conc.checkpoint()
+            await conc.checkpoint()
+        assert scope.cancelled_caught
+
+    run(main)
+
+
+def test_a_scope_that_was_left_is_forgotten() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        with token.scope() as outer, token.scope() as inner:
+            assert token.statistics().scopes == 2
+        with pytest.raises(ValueError, match="no"), token.scope():
+            raise ValueError("no")
+        assert token.statistics().scopes == 0
+        token.cancel()
+        await conc.checkpoint()
+        assert not outer.cancel_called
+        assert not inner.cancelled_caught
+
+    run(main)
+
+
+def test_a_block_that_ends_by_itself_was_not_cut_short() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        with token.scope() as scope:
+            await conc.checkpoint()
+            token.cancel()
+        assert scope.cancel_called
+        assert not scope.cancelled_caught
+
+    run(main)
+
+
+def test_cancelling_one_scope_of_a_token_leaves_the_token_and_its_other_scopes_alone() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        with token.scope() as outer:
+            with token.scope() as inner:
+                inner.cancel()
+                await conc.sleep_forever()
+            assert inner.cancelled_caught
+            await conc.checkpoint()
+        assert not outer.cancel_called
+        assert not token.is_cancelled
+
+    run(main)
+
+
+def test_a_scope_is_used_once_and_a_second_use_does_no_harm_to_the_first() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        scope = token.scope()
+        with scope:
+            with pytest.raises(RuntimeError, match="used once"):
+                scope.__enter__()
+            token.cancel()
+            await conc.sleep_forever()
+        assert scope.cancelled_caught
+
+    run(main)
+
+
+def test_a_scope_left_out_of_order_is_told_and_forgotten() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        outer = token.scope()
+        outer.__enter__()
+        inner = conc.CancelScope()
+        inner.__enter__()
+        with pytest.raises(RuntimeError, match="out of order"):
+            outer.__exit__(None, None, None)
+        assert token.statistics().scopes == 0
+
+    run(main)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_yield_out_of_the_scope_is_found() -> None:
+    async def main() -> None:
+        async def numbers() -> AsyncGenerator[int, None]:
+            with CancellationToken().scope():
+                yield 1
+
+        async for _ in numbers():
+            await conc.sleep(1)
+
+    with pytest.raises(RuntimeError, match="yielded inside"):
+        run(main)
+
+
+def test_a_thread_cancels_the_scope_of_a_running_task() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        with token.scope() as scope:
+            stranger = Stranger(token.cancel, "by a thread")
+            await conc.sleep_forever()
+        assert scope.cancelled_caught
+        await stranger.has_ended()
+
+    conc.run(main)
+
+
+def test_nobody_of_many_strands_misses_a_cancellation_while_tokens_come_and_go() -> None:
+    caught: list[bool] = []
+    strands = 8
+
+    async def strand(root: CancellationToken, begun: list[None], number: int) -> None:
+        begun.append(None)
+        while not root.is_cancelled:
+            child = root.child_token().child_token()
+            with child.scope():
+                await conc.checkpoint()
+        leaf = root.child_token()
+        with leaf.scope() as scope:
+            await (leaf.wait() if number % 2 else conc.sleep_forever())
+            await conc.checkpoint()
+        caught.append(scope.cancelled_caught)
+
+    async def main() -> None:
+        root = CancellationToken()
+        begun: list[None] = []
+
+        def cancel_in_the_middle() -> None:
+            while len(begun) < 3:
+                pass
+            root.cancel()
+
+        async with conc.open_nursery(parallel=True) as nursery:
+            for number in range(strands):
+                nursery.start_soon(strand, root, begun, number)
+            strangers = [Stranger(cancel_in_the_middle) for _ in range(2)]
+        for stranger in strangers:
+            stranger.result()
+        root._check()
+
+    with hasty_switching():
+        for _ in range(3):
+            conc.run(main, workers=3)
+    assert caught == [True] * strands * 3
+
+
+def test_who_enters_waits_or_is_born_while_a_thread_cancels_is_told() -> None:
+    async def enter(token: CancellationToken) -> None:
+        with token.scope():
+            await conc.sleep_forever()
+
+    async def be_born(token: CancellationToken) -> None:
+        await token.child_token().child_token().wait()
+
+    async def main() -> None:
+        for _ in range(20):
+            token = CancellationToken()
+            async with conc.open_nursery(parallel=True) as nursery:
+                stranger = Stranger(token.cancel)
+                for act in (enter, be_born, CancellationToken.wait) * 2:
+                    nursery.start_soon(act, token)
+            await stranger.has_ended()
+            token._check()
+
+    with hasty_switching():
+        conc.run(main, workers=3)
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_says_how_it_stands() -> None:
+    async def main() -> None:
+        token = CancellationToken()
+        child = token.child_token()
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(token.wait)
+            await settle()
+            assert repr(token) == "<CancellationToken not cancelled, 1 waiting>"
+            assert "CancellationToken.wait" in repr(task)
+            with token.scope():
+                assert token.statistics() == (False, 1, 1, 1)
+            token.cancel("over")
+        assert token.statistics() == (True, 0, 0, 0)
+        assert repr(child) == "<CancellationToken cancelled: over>"
+        silent = CancellationToken()
+        silent.cancel()
+        assert repr(silent) == "<CancellationToken cancelled>"
+
+    run(main)
+
+
+def test_misuse_is_told() -> None:
+    token = CancellationToken()
+
+    with pytest.raises(TypeError, match=r"token\.is_cancelled"):
+        bool(token)
+    with pytest.raises(TypeError, match="reason must be a string"):
+        token.cancel(7)  # type: ignore[arg-type]
+    assert not token.is_cancelled

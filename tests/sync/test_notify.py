@@ -1,0 +1,484 @@
+"""Notify: one permit at most, who is woken by what, and what a cancelled waiter leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import conc
+from conc.errors import WouldBlock
+from conc.sync import Event, Notify, Semaphore
+from conc.task.select import select
+from conc_testing import settle
+from tests.kernel.support import run
+from tests.sync.outside import interrupt_after_grants, until_waiting
+from tests.threads.support import Stranger, hasty_switching
+
+
+async def listen(notify: Notify, order: list[str], name: str, since: int | None = None) -> None:
+    await notify.notified(since=since)
+    order.append(name)
+
+
+# ---- one, last, all --------------------------------------------------------------------------------------------------
+
+
+def test_who_has_waited_longest_is_woken_and_nobody_else() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(listen, notify, order, name)
+            await settle()
+            notify.notify_one()
+            await settle()
+            assert order == ["a"]
+            notify.notify_one()
+            notify.notify_one()
+        assert not notify.statistics().permit_stored
+
+    run(main)
+    assert order == ["a", "b", "c"]
+
+
+def test_notify_last_wakes_who_came_last() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(listen, notify, order, name)
+            await settle()
+            for wake in (notify.notify_last, notify.notify_one, notify.notify_last):
+                wake()
+                await settle()
+                notify._check()
+
+    run(main)
+    assert order == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize("wake", [Notify.notify_one, Notify.notify_last])
+def test_one_permit_at_most_is_stored_for_who_comes_next(wake: Callable[[Notify], None]) -> None:
+    async def main() -> None:
+        notify = Notify()
+        for _ in range(3):
+            wake(notify)
+        await notify.notified()
+        with conc.move_on_after(1) as scope:
+            await notify.notified()
+        assert scope.cancelled_caught
+
+    run(main)
+
+
+def test_taking_a_stored_permit_lets_nobody_else_run() -> None:
+    trace: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        notify.notify_one()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(listen, Notify(), trace, "never")
+            await notify.notified()
+            trace.append("main")
+            nursery.cancel_scope.cancel()
+
+    run(main)
+    assert trace == ["main"]
+
+
+def test_notify_waiters_wakes_all_in_order_and_stores_nothing() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(listen, notify, order, name)
+            await settle()
+            notify.notify_waiters()
+            late = nursery.start_soon(listen, notify, order, "late")
+            await settle()
+            assert order == ["a", "b", "c"]
+            assert late.outcome is None
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_notify_waiters_keeps_a_stored_permit() -> None:
+    async def main() -> None:
+        notify = Notify()
+        notify.notify_one()
+        notify.notify_waiters()
+        await notify.notified()
+        with pytest.raises(WouldBlock):
+            notify.notified_nowait()
+
+    run(main)
+
+
+# ---- since an epoch --------------------------------------------------------------------------------------------------
+
+
+def test_what_happened_since_an_epoch_is_not_missed() -> None:
+    async def main() -> None:
+        notify = Notify()
+        epoch = notify.epoch
+        notify.notify_waiters()
+        await notify.notified(since=epoch)
+        await notify.notified(since=epoch)
+        with conc.move_on_after(1) as scope:
+            await notify.notified(since=notify.epoch)
+        assert scope.cancelled_caught
+
+    run(main)
+
+
+def test_who_was_told_with_all_others_leaves_the_permit_to_one_of_them() -> None:
+    async def main() -> None:
+        notify = Notify()
+        epoch = notify.epoch
+        notify.notify_one()
+        notify.notify_waiters()
+        await notify.notified(since=epoch)
+        assert notify.statistics().permit_stored
+        await notify.notified(since=notify.epoch)
+        assert not notify.statistics().permit_stored
+
+    run(main)
+
+
+def test_who_waits_since_an_epoch_is_woken_as_everybody() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(listen, notify, order, "a", notify.epoch)
+            nursery.start_soon(listen, notify, order, "b", notify.epoch)
+            await settle()
+            notify.notify_one()
+            await settle()
+            assert order == ["a"]
+            notify.notify_waiters()
+
+    run(main)
+    assert order == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("since", "error"), [(1, ValueError), (-1, ValueError), (True, TypeError), (0.0, TypeError), ("0", TypeError)]
+)
+def test_what_is_no_epoch_of_it_is_refused(since: Any, error: type[Exception]) -> None:
+    notify = Notify()
+
+    for refused in (notify.notified_nowait, notify.notified_blocking, notify.notifying):
+        with pytest.raises(error, match="since must be"):
+            refused(since=since)
+    with pytest.raises(error, match="since must be"):
+        run(listen, notify, [], "a", since)
+
+
+# ---- cancelling ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_waiter_gives_up_its_place_and_takes_nothing() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            first = nursery.start_soon(listen, notify, order, "first")
+            nursery.start_soon(listen, notify, order, "second")
+            await settle()
+            first.cancel()
+            await settle()
+            notify._check()
+            notify.notify_one()
+
+    run(main)
+    assert order == ["second"]
+
+
+def test_a_notification_just_after_the_cancellation_goes_to_the_next() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            first = nursery.start_soon(listen, notify, order, "first")
+            nursery.start_soon(listen, notify, order, "second")
+            await settle()
+            first.cancel()
+            notify.notify_one()
+
+    run(main)
+    assert order == ["second"]
+
+
+@pytest.mark.parametrize("wake", [Notify.notify_one, Notify.notify_last, Notify.notify_waiters])
+def test_a_woken_waiter_returns_although_it_is_cancelled_before_it_runs(wake: Callable[[Notify], None]) -> None:
+    trace: list[str] = []
+
+    async def waiter(notify: Notify) -> None:
+        await notify.notified()
+        trace.append("returned")
+        await conc.checkpoint()
+        trace.append("not reached")
+
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(waiter, notify)
+            await settle()
+            wake(notify)
+            nursery.cancel_scope.cancel()
+        assert not notify.statistics().permit_stored
+
+    run(main)
+    assert trace == ["returned"]
+
+
+@pytest.mark.parametrize("acts", list(itertools.permutations(["one", "all", "cancel"])), ids=", ".join)
+def test_in_every_order_no_notification_is_lost_and_none_counts_twice(acts: tuple[str, ...]) -> None:
+    order: list[str] = []
+
+    async def main() -> bool:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            first = nursery.start_soon(listen, notify, order, "first")
+            nursery.start_soon(listen, notify, order, "second")
+            await settle()
+            does = {"one": notify.notify_one, "all": notify.notify_waiters, "cancel": first.cancel}
+            for act in acts:
+                does[act]()
+                notify._check()
+        return notify.statistics().permit_stored
+
+    stored = run(main)
+
+    assert order == (["second"] if acts[0] == "cancel" else ["first", "second"])
+    assert stored == (acts.index("all") < acts.index("one"))
+
+
+def test_a_pending_cancellation_is_raised_before_the_permit_is_taken() -> None:
+    async def main() -> None:
+        notify = Notify()
+        notify.notify_one()
+        with conc.CancelScope() as scope:
+            scope.cancel()
+            await notify.notified()
+        assert scope.cancelled_caught
+        assert notify.statistics().permit_stored
+
+    run(main)
+
+
+# ---- several at a time -----------------------------------------------------------------------------------------------
+
+
+def test_a_select_that_was_granted_elsewhere_takes_no_notification() -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        notify, event = Notify(), Event()
+
+        async def choose() -> None:
+            index, _ = await select(notify.notifying(), event.waiting())
+            order.append(f"branch {index}")
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(choose)
+            await settle()
+            nursery.start_soon(listen, notify, order, "behind")
+            await settle()
+            event.set()
+            notify.notify_one()
+        assert not notify.statistics().permit_stored
+        notify._check()
+
+    run(main)
+    assert sorted(order) == ["behind", "branch 1"]
+
+
+def test_a_select_takes_a_stored_permit_or_is_woken() -> None:
+    async def main() -> None:
+        notify = Notify()
+        epoch = notify.epoch
+        notify.notify_one()
+        assert await select(Event().waiting(), notify.notifying()) == (1, None)
+        assert not notify.statistics().permit_stored
+        async with conc.open_nursery() as nursery:
+            choosing = nursery.start_soon(select, notify.notifying(), Event().waiting())
+            await settle()
+            notify.notify_last()
+            assert await choosing.join() == (0, None)
+            notify.notify_waiters()
+            assert await select(notify.notifying(since=epoch)) == (0, None)
+
+    run(main)
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_waits_in_line_with_tasks() -> None:
+    notify = Notify()
+    stranger = Stranger(notify.notified_blocking)
+    until_waiting(notify)
+
+    notify.notify_one()
+
+    assert stranger.result() is None
+    assert not notify.statistics().permit_stored
+
+
+def test_a_thread_gives_up_after_its_timeout_and_takes_nothing() -> None:
+    notify = Notify()
+
+    with pytest.raises(TimeoutError, match=r"Notify\.notified_blocking"):
+        notify.notified_blocking(timeout=0)
+    notify.notify_one()
+    notify.notified_blocking(timeout=0)
+    assert not notify.statistics().permit_stored
+
+
+def test_a_thread_that_runs_tasks_may_not_block() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"await \.\.\.notified\(\)"):
+            Notify().notified_blocking()
+
+    run(main)
+
+
+@pytest.mark.parametrize("wake", [Notify.notify_one, Notify.notify_last])
+def test_an_interrupted_thread_passes_the_notification_on(
+    wake: Callable[[Notify], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after_grants(monkeypatch)
+    notify = Notify()
+    stranger = Stranger(notify.notified_blocking)
+    until_waiting(notify)
+
+    wake(notify)
+
+    with pytest.raises(KeyboardInterrupt):
+        stranger.result()
+    assert notify.statistics().permit_stored
+
+
+def test_an_interrupted_thread_passes_on_nothing_that_all_were_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after_grants(monkeypatch)
+    notify = Notify()
+    stranger = Stranger(notify.notified_blocking)
+    until_waiting(notify)
+
+    notify.notify_waiters()
+
+    with pytest.raises(KeyboardInterrupt):
+        stranger.result()
+    assert not notify.statistics().permit_stored
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_notification_of_many_threads_wakes_one(workers: int) -> None:
+    rounds = 100
+    passed: list[None] = []
+
+    async def main() -> None:
+        notify, room = Notify(), Semaphore(1)  # one at a time, for a second permit would not be stored
+
+        async def waiter() -> None:
+            for _ in range(rounds):
+                await notify.notified()
+                passed.append(None)
+                room.release()
+
+        def tell() -> None:
+            for _ in range(rounds):
+                room.acquire_blocking()
+                notify.notify_one()
+
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(4):
+                nursery.start_soon(waiter)
+            strangers = [Stranger(tell) for _ in range(4)]
+        for stranger in strangers:
+            stranger.result()
+        notify._check()
+        assert not notify.statistics().permit_stored
+
+    with hasty_switching():
+        conc.run(main, workers=workers)
+    assert len(passed) == 4 * rounds
+
+
+def test_whoever_reads_the_epoch_first_misses_no_change_of_many_threads() -> None:
+    async def main() -> None:
+        notify = Notify()
+        value = 0
+
+        def change() -> None:
+            nonlocal value
+            for _ in range(200):
+                value += 1
+                notify.notify_waiters()
+
+        async def follow() -> None:
+            while True:
+                epoch = notify.epoch
+                if value == 200:
+                    return
+                await notify.notified(since=epoch)
+
+        async with conc.open_nursery(parallel=True) as nursery:
+            for _ in range(4):
+                nursery.start_soon(follow)
+            stranger = Stranger(change)
+        stranger.result()
+        notify._check()
+
+    with hasty_switching():
+        conc.run(main, workers=3)
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_permit_the_nowait_form_would_block() -> None:
+    notify = Notify()
+
+    with pytest.raises(WouldBlock, match="no permit stored"):
+        notify.notified_nowait()
+    notify.notify_one()
+    notify.notified_nowait()
+    epoch = notify.epoch
+    notify.notify_waiters()
+    notify.notified_nowait(since=epoch)
+
+
+def test_it_says_how_it_stands() -> None:
+    async def main() -> None:
+        notify = Notify()
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(notify.notified)
+            await settle()
+            assert repr(notify) == "<Notify 1 waiting>"
+            assert "Notify.notified" in repr(task)
+            assert notify.statistics() == (1, False, 0)
+            notify.notify_waiters()
+        notify.notify_one()
+        assert repr(notify) == "<Notify permit stored>"
+        assert notify.statistics() == (0, True, 1)
+        with pytest.raises(TypeError, match="notified_nowait"):
+            bool(notify)
+
+    run(main)

@@ -1,0 +1,545 @@
+"""JoinSet: tasks are taken one by one as they end, and what nobody took is not lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+import pytest
+
+import conc
+from conc.errors import WouldBlock
+from conc.lowlevel import current_runtime
+from conc.sync import Event, Semaphore
+from conc.task import JoinSet
+from conc_testing import VirtualClock, settle
+from tests.kernel.support import all_told, messages, run
+from tests.task.support import Log, cancel_myself, fail, give, resist
+
+
+async def values_of(tasks: JoinSet) -> list[object]:
+    return [task.join_nowait() async for task in tasks]
+
+
+# ---- taking -------------------------------------------------------------------------------------------------------
+
+
+def test_tasks_are_taken_in_the_order_in_which_they_end() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            for value, seconds in (("a", 3), ("b", 1), ("c", 2)):
+                tasks.start_soon(give, value, seconds)
+            assert await values_of(tasks) == ["b", "c", "a"]
+        assert conc.current_time() == 3
+
+    run(main)
+
+
+def test_a_task_that_ended_before_anybody_asked_is_kept() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            started = [tasks.start_soon(give, value) for value in "abc"]
+            await conc.sleep(1)
+            assert [task async for task in tasks] == started
+
+    run(main)
+
+
+def test_the_loop_stops_when_no_task_is_left_and_may_begin_again() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            assert await values_of(tasks) == []
+            tasks.start_soon(give, "a")
+            assert await values_of(tasks) == ["a"]
+            assert await values_of(tasks) == []
+            tasks.start_soon(give, "b")
+            assert await values_of(tasks) == ["b"]
+
+    run(main)
+
+
+def test_the_loop_gives_tasks_that_were_started_in_it() -> None:
+    seen: list[object] = []
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(give, 3)
+            async for task in tasks:
+                number = task.join_nowait()
+                seen.append(number)
+                for _ in range(number):
+                    tasks.start_soon(give, number - 1, 1)
+
+    run(main)
+    assert seen == [3] + [2] * 3 + [1] * 6 + [0] * 6
+
+
+def test_join_next_gives_none_when_no_task_is_left() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            assert await tasks.join_next() is None
+            task = tasks.start_soon(give, "a", 1)
+            assert await tasks.join_next() is task
+            assert await tasks.join_next() is None
+
+    run(main)
+
+
+def test_join_next_nowait_takes_what_has_ended_and_never_waits() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            assert tasks.join_next_nowait() is None
+            task = tasks.start_soon(give, "a", 1)
+            with pytest.raises(WouldBlock, match="join_next"):
+                tasks.join_next_nowait()
+            await conc.sleep(2)
+            assert tasks.join_next_nowait() is task
+            assert tasks.join_next_nowait() is None
+
+    run(main)
+
+
+def test_taking_what_has_ended_lets_nobody_else_run() -> None:
+    log = Log()
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(give, "a")
+            await conc.sleep(1)
+            tasks.start_soon(log.give, "other")
+            await tasks.join_next()
+            assert log.lines == []
+
+    run(main)
+
+
+def test_join_next_is_a_cancel_point_also_when_a_task_has_ended() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            task = tasks.start_soon(give, "a")
+            await conc.sleep(1)
+            with conc.CancelScope() as scope:
+                scope.cancel()
+                await tasks.join_next()
+            assert scope.cancelled_caught
+            assert tasks.join_next_nowait() is task
+
+    run(main)
+
+
+def test_the_length_is_the_number_of_tasks_that_can_still_be_taken() -> None:
+    async def main() -> None:
+        async with conc.open_join_set(limit=1) as tasks:
+            assert len(tasks) == 0
+            for value in "abc":
+                tasks.start_soon(give, value, 1)
+            assert len(tasks) == 3
+            await conc.sleep(1.5)
+            assert len(tasks) == 3
+            await tasks.join_next()
+            assert len(tasks) == 2
+            await values_of(tasks)
+            assert len(tasks) == 0
+            tasks._check()
+
+    run(main)
+
+
+def test_takers_are_served_in_the_order_in_which_they_came() -> None:
+    order: list[tuple[str, object]] = []
+
+    async def take(tasks: JoinSet, name: str) -> None:
+        task = await tasks.join_next()
+        order.append((name, None if task is None else task.join_nowait()))
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks, conc.open_nursery() as nursery:
+            for seconds in (2, 1):
+                tasks.start_soon(give, seconds, seconds)
+            for name in "abc":
+                nursery.start_soon(take, tasks, name)
+
+    run(main)
+    assert order == [("a", 1), ("b", 2), ("c", None)]
+
+
+# ---- cancelling who takes ------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_taker_took_nothing() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            task = tasks.start_soon(give, "a", 2)
+            with conc.move_on_after(1) as scope:
+                await tasks.join_next()
+            assert scope.cancelled_caught
+            assert len(tasks) == 1
+            assert await tasks.join_next() is task
+
+    run(main)
+
+
+def test_a_taker_behind_one_that_was_cancelled_gets_the_task() -> None:
+    got: list[object] = []
+
+    async def take(tasks: JoinSet) -> None:
+        got.append(await tasks.join_next())
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks, conc.open_nursery() as nursery:
+            task = tasks.start_soon(give, "a", 1)
+            first = nursery.start_soon(take, tasks)
+            nursery.start_soon(take, tasks)
+            await settle()
+            first.cancel()
+            await conc.sleep(2)
+            assert got == [task]
+
+    run(main)
+
+
+def test_a_taker_that_was_given_a_task_returns_it_although_it_is_cancelled_before_it_runs() -> None:
+    got: list[object] = []
+
+    async def take(tasks: JoinSet, scope: conc.CancelScope) -> None:
+        with scope:
+            got.append(await tasks.join_next())
+            await conc.checkpoint()
+            got.append("went on")
+
+    async def main() -> None:
+        event = Event()
+        scope = conc.CancelScope()
+        async with conc.open_join_set() as tasks, conc.open_nursery() as nursery:
+            task = tasks.start_soon(event.wait)
+            nursery.start_soon(take, tasks, scope)
+            await settle()
+            event.set()
+            await conc.checkpoint()  # the task has ended, and the taker is about to run
+            scope.cancel()
+            await settle()
+            assert scope.cancelled_caught
+            assert got == [task]
+            assert len(tasks) == 0
+
+    run(main)
+
+
+def test_takers_that_were_told_that_none_is_left_return_although_they_are_cancelled() -> None:
+    got: list[object] = []
+
+    async def take(tasks: JoinSet) -> None:
+        got.append(await tasks.join_next())
+
+    async def main() -> None:
+        event = Event()
+        async with conc.open_join_set() as tasks, conc.open_nursery() as nursery:
+            task = tasks.start_soon(event.wait)
+            nursery.start_soon(take, tasks)
+            nursery.start_soon(take, tasks)
+            await settle()
+            event.set()
+            await conc.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert got == [task, None]
+
+    run(main)
+
+
+# ---- errors --------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_cancels_nobody_and_is_in_the_task() -> None:
+    seen: list[str] = []
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(fail, "no", 1)
+            tasks.start_soon(give, "yes", 2)
+            async for task in tasks:
+                try:
+                    seen.append(task.join_nowait())
+                except conc.TaskFailed as error:
+                    seen.append(f"failed: {error.__cause__}")
+
+    run(main)
+    assert seen == ["failed: no", "yes"]
+
+
+def test_errors_that_nobody_took_leave_at_the_exit_as_a_group() -> None:
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup, match="JoinSet") as caught:
+            async with conc.open_join_set() as tasks:
+                for seconds in (3, 1, 2):
+                    tasks.start_soon(fail, f"after {seconds}", seconds)
+                tasks.start_soon(give, "a value", 4)
+        assert messages(caught.value) == ["after 1", "after 2", "after 3"]
+        assert conc.current_time() == 4
+
+    run(main)
+
+
+def test_an_error_that_was_taken_does_not_leave() -> None:
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with conc.open_join_set() as tasks:
+                tasks.start_soon(fail, "taken", 1)
+                tasks.start_soon(fail, "left", 2)
+                await tasks.join_next()
+        assert messages(caught.value) == ["left"]
+
+    run(main)
+
+
+def test_an_error_of_the_block_cancels_all_and_leaves_with_those_that_nobody_took() -> None:
+    log = Log()
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with conc.open_join_set() as tasks:
+                tasks.start_soon(fail, "of a task")
+                tasks.start_soon(log.give, "a", 5)
+                await conc.sleep(1)
+                raise KeyError("of the block")
+        assert [type(error) for error in caught.value.exceptions] == [KeyError, ValueError]
+        assert conc.current_time() == 1
+
+    run(main)
+    assert log.lines == ["a begins", "a is cancelled"]
+
+
+def test_what_is_no_exception_cancels_all_as_in_a_nursery() -> None:
+    log = Log()
+
+    async def leave() -> None:
+        await conc.sleep(1)
+        raise SystemExit(3)
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(log.give, "a", 5)
+            tasks.start_soon(leave)
+            async for _ in tasks:
+                pass
+
+    with pytest.raises(SystemExit):
+        run(main)
+    assert log.lines == ["a begins", "a is cancelled"]
+
+
+def test_a_task_that_cancelled_itself_is_given_without_a_value() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(cancel_myself)
+            task = await tasks.join_next()
+            assert task is not None
+            with pytest.raises(conc.TaskCancelled):
+                task.join_nowait()
+            tasks.start_soon(cancel_myself)  # which nobody takes, and which is no error
+
+    run(main)
+
+
+def test_errors_that_nobody_took_are_reported_when_the_run_is_stopped_by_force() -> None:
+    async def hold_on() -> None:
+        with conc.CancelScope(shield=True):
+            await Event().wait()
+
+    async def child() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(fail, "untaken")
+            tasks.start_soon(hold_on)
+
+    async def main() -> None:
+        current_runtime().root_nursery.start_soon(child)
+        await settle()
+
+    with pytest.raises(RuntimeError, match="shutdown_timeout") as caught:
+        conc.run(main, clock=VirtualClock(), shutdown_timeout=5)
+    assert "untaken" in all_told(caught.value)
+
+
+# ---- cancelling -----------------------------------------------------------------------------------------------------
+
+
+def test_cancel_all_cancels_the_tasks_and_not_the_block() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            for _ in range(3):
+                tasks.start_soon(conc.sleep_forever)
+            await settle()
+            tasks.cancel_all("enough")
+            seen = [task async for task in tasks]
+            for task in seen:
+                with pytest.raises(conc.TaskCancelled, match="enough"):
+                    task.join_nowait()
+            tasks.start_soon(give, "another")
+            assert await values_of(tasks) == ["another"]
+
+    run(main)
+
+
+def test_cancelling_the_scope_ends_the_block_too() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(conc.sleep_forever)
+            tasks.cancel_scope.cancel("enough")
+            async for _ in tasks:
+                pytest.fail("the block is cancelled")
+        assert tasks.cancel_scope.cancelled_caught
+
+    run(main)
+
+
+def test_a_cancelled_block_waits_for_the_clean_up_of_its_tasks() -> None:
+    async def main() -> None:
+        with conc.move_on_after(1):
+            async with conc.open_join_set() as tasks:
+                tasks.start_soon(resist, 3)
+        assert conc.current_time() == 4
+
+    run(main)
+
+
+def test_a_permit_granted_to_a_task_that_is_cancelled_before_it_runs_is_kept_or_given_back() -> None:
+    async def use(semaphore: Semaphore) -> None:
+        async with semaphore:
+            await conc.sleep(1)
+
+    async def main() -> None:
+        semaphore = Semaphore(0)
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(use, semaphore)
+            await settle()
+            semaphore.release()
+            tasks.cancel_all()
+        assert semaphore.value == 1
+
+    run(main)
+
+
+# ---- starting -------------------------------------------------------------------------------------------------------
+
+
+def test_arguments_are_checked_at_the_call() -> None:
+    async def main() -> None:
+        async with conc.open_join_set(limit=1) as tasks:
+            tasks.start_soon(give, 1)
+            for _ in range(2):
+                with pytest.raises(TypeError, match="argument"):
+                    tasks.start_soon(give)  # type: ignore[arg-type]
+                with pytest.raises(TypeError, match=r"start_soon\(give, arguments"):
+                    tasks.start_soon(give(1))  # type: ignore[arg-type]
+                with pytest.raises(TypeError, match="not an async function"):
+                    tasks.start_soon(len, "abc")  # type: ignore[arg-type]
+                with pytest.raises(TypeError, match="name"):
+                    tasks.start_soon(give, 1, name=7)  # type: ignore[arg-type]
+            assert len(tasks) == 1
+
+    run(main)
+
+
+def test_a_set_that_has_ended_takes_no_more_and_has_nothing_left() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            tasks.start_soon(give, "nobody takes this")
+        with pytest.raises(RuntimeError, match="ended"):
+            tasks.start_soon(give, 1)
+        assert len(tasks) == 0
+        assert await tasks.join_next() is None
+        assert "ended" in repr(tasks)
+
+    run(main)
+
+
+def test_tasks_may_start_others_in_their_set() -> None:
+    async def main() -> None:
+        async def spread(tasks: JoinSet, depth: int) -> int:
+            if depth:
+                for _ in range(2):
+                    tasks.start_soon(spread, tasks, depth - 1)
+            await conc.checkpoint()
+            return depth
+
+        async with conc.open_join_set(limit=3) as tasks:
+            tasks.start_soon(spread, tasks, 4)
+            assert sorted(await values_of(tasks), reverse=True) == [4] + [3] * 2 + [2] * 4 + [1] * 8 + [0] * 16  # type: ignore[type-var]
+
+    run(main)
+
+
+def test_a_task_that_is_awaited_until_it_is_ready_can_be_taken_too() -> None:
+    async def serve(*, task_status: conc.TaskStatus) -> str:
+        task_status.started("ready")
+        await conc.sleep(1)
+        return "served"
+
+    async def main() -> None:
+        async with conc.open_join_set(limit=1) as tasks:
+            tasks.start_soon(give, "first", 2)
+            assert await tasks.start(serve) == "ready"
+            assert len(tasks) == 2
+            assert await values_of(tasks) == ["served", "first"]
+            tasks._check()
+
+    run(main)
+
+
+def test_a_join_set_can_be_used_where_a_nursery_is_due() -> None:
+    async def start_some(nursery: conc.Nursery) -> None:
+        nursery.start_soon(give, "from elsewhere", 1)
+
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            await start_some(tasks)
+            assert await values_of(tasks) == ["from elsewhere"]
+
+    run(main)
+
+
+def test_a_block_is_entered_once() -> None:
+    async def main() -> None:
+        block = conc.open_join_set()
+        async with block:
+            pass
+        with pytest.raises(RuntimeError, match=r"open_join_set\(\) for each"):
+            async with block:
+                pass
+
+    run(main)
+
+
+def test_bad_arguments_are_refused_by_name() -> None:
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match="limit"):
+            conc.open_join_set(limit=limit)
+    for wrong in (1.5, "3", True):
+        with pytest.raises(TypeError, match="limit"):
+            conc.open_join_set(limit=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="parallel"):
+        conc.open_join_set(parallel=1)  # type: ignore[arg-type]
+
+
+def test_the_text_of_a_set_says_how_it_stands() -> None:
+    async def main() -> None:
+        async with conc.open_join_set(limit=1) as tasks:
+            for _ in range(3):
+                tasks.start_soon(give, 1, 1)
+            await conc.sleep(1.5)
+            assert repr(tasks) == "<JoinSet, 1 running, 1 waiting, 1 to be taken>"
+
+    run(main)
+
+
+def test_a_yield_out_of_the_block_is_found() -> None:
+    async def generate() -> AsyncGenerator[JoinSet, None]:
+        async with conc.open_join_set() as tasks:
+            yield tasks
+
+    async def main() -> None:
+        async with contextlib.aclosing(generate()) as generator:
+            with pytest.raises(RuntimeError, match="generate"):
+                await anext(generator)
+                await conc.sleep(1)
+
+    run(main)
