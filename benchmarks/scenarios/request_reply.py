@@ -16,6 +16,8 @@ async def conc_actor(requests: Any, size: int) -> None:
 
 
 async def conc_main(size: int) -> None:
+    reply: conc.channels.OneshotSender[int]
+    answer: conc.channels.OneshotReceiver[int]
     oneshot = conc.channels.oneshot
     sender, requests = conc.channels.mpsc[Any](CAPACITY)
     with sender, requests:

@@ -364,4 +364,7 @@ def check_time(value: float, name: str) -> float:
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if value != value:
         raise ValueError(f"{name} must be a number of seconds, not NaN")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
 from typing import Any
 
 from conc._kernel.current import slot
 from conc._kernel.joining import tell_of_end
-from conc._kernel.operation import party_here
 from conc._kernel.task import Task
 from conc._kernel.waitqueue import Waiter, WaitQueue
 
@@ -16,19 +14,18 @@ from conc._kernel.waitqueue import Waiter, WaitQueue
 class HeldQueue(WaitQueue):
     """A line for something that a task or thread has and gives back.
 
-    The end of a holder is looked for only while somebody waits: then the queue is among those who join the holder. Who
-    gets in line looks who holds it, and who has taken it looks whether somebody stands in line, so one of them sees to
-    that. A thread is not joined: it cannot say that it ends.
+    Only while somebody waits, the queue is among those who join the holder. Who gets in line looks who holds it; who has
+    taken it looks whether somebody stands in line: one of the two sees the other. A thread cannot be joined.
 
     Args:
         reason: what the waiters wait for, in words.
         holders: who has it at the moment. From any thread, with the lock or without.
-        lost: called under the lock when a holder has ended: refuses whom nobody will ever serve, and returns them.
+        lost: called under the lock when a holder may have ended: refuses whom nobody will ever serve, and returns them.
         serve: as for every line.
         by: what holders do, in words.
 
     Invariant: while `watched`, each task that holds it is joined, or will see to that when it runs next, or has a
-    message on its way that does; and whoever gives it back says so to the queue.
+    message on its way that does; and who gives it back ends that.
     Invariant: somebody waits only while it is `watched`.
     """
 
@@ -59,21 +56,21 @@ class HeldQueue(WaitQueue):
         """Who has to do something before a wait here can end."""
         return self._holders()
 
-    def watch(self, woken: list[Waiter]) -> None:
-        """Somebody waits from now on. Under the lock; the looking is done by what this adds to `woken`."""
-        if not self.watched:
-            self.watched = True
-            woken.append(_Watch(self))
-
-    def took(self) -> None:
-        """The caller has it now: if somebody waits, join it. Without the lock."""
+    def watch(self) -> Waiter | None:
+        """Somebody waits. Under the lock; what this returns is to be resumed afterwards, and joins the holders. None if
+        they are watched."""
         if self.watched:
-            party = party_here()
-            if isinstance(party, Task):
-                party.add_joiner(self)
+            return None
+        self.watched = True
+        return _Watch(self)
+
+    def took(self, party: object) -> None:
+        """`party`, which is the caller, has it now, and somebody may wait for it."""
+        if self.watched and isinstance(party, Task):
+            party.add_joiner(self)
 
     def gave_up(self, party: object) -> None:
-        """`party`, which is the caller, has given it back. Under the lock, while `watched`."""
+        """`party`, which is the caller, has it no more."""
         if isinstance(party, Task):
             party.drop_joiner(self)
 
@@ -84,24 +81,24 @@ class HeldQueue(WaitQueue):
         for holder in self._holders():
             if not isinstance(holder, Task):
                 continue
-            if running is not None and running.strand is holder.strand:
-                self._join(holder)
+            if holder.ended:
+                self.tell()
+            elif running is not None and running.strand is holder.strand:
+                holder.add_joiner(self)
             else:
-                holder.strand.post(partial(self._join, holder))
-
-    def _join(self, holder: Task[Any]) -> None:
-        """In the strand of the holder, which cannot give it back meanwhile."""
-        with self.lock:
-            held = self.watched and holder in self._holders()
-        if held:
-            tell_of_end(holder, self)
+                holder.strand.post(_Join(self, holder))
 
     def tell(self) -> None:
-        """As who joins a task: it has ended."""
+        """As who joins a task: it has ended. From any thread."""
         with self.lock:
             refused = self._lost()
         for waiter in refused:
             waiter.resume()
+
+    def is_held_by(self, party: object) -> bool:
+        """Whether somebody waits for what `party` has. From any thread."""
+        with self.lock:
+            return self.watched and party in self._holders()
 
     def _check(self) -> None:
         super()._check()
@@ -119,6 +116,24 @@ class _Watch(Waiter):
     def resume(self) -> None:
         """Look who holds it."""
         self._queue.join_holders()
+
+
+class _Join:
+    """A message to the strand of a holder, who cannot give anything back while it is read."""
+
+    __slots__ = ("_holder", "_queue")
+
+    def __init__(self, queue: HeldQueue, holder: Task[Any]) -> None:
+        self._queue = queue
+        self._holder = holder
+
+    def __call__(self) -> None:
+        if self._queue.is_held_by(self._holder):
+            tell_of_end(self._holder, self._queue)
+
+    def refuse(self) -> None:
+        """The runtime of the holder has ended."""
+        self._queue.tell()
 
 
 def has_ended(party: object) -> bool:

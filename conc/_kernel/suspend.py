@@ -22,6 +22,7 @@ from conc._kernel.current import current_task, slot
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
+    from conc._kernel.worker import Worker
 
 
 class Marker:
@@ -107,11 +108,16 @@ def checkpoint() -> Awaitable[None]:
 
 
 @types.coroutine
-def toll() -> Generator[None, None, Task[Any]]:
+def toll() -> Generator[Marker | None, None, Task[Any]]:
     """The checkpoint of an operation that `charge` did not let pass; returns the running task."""
-    current_task()  # outside of a task this is the error to get
-    yield None
-    return slot.worker.task  # type: ignore[union-attr, return-value]
+    task = current_task()  # outside of a task this is the error to get
+    worker: Worker = slot.worker  # type: ignore[assignment]
+    if worker.ready or task.scope.cancelled:
+        yield None
+    else:  # nobody else is ready: to be the first of the next turn ends this one, and the budget is new
+        worker.inbox.append(task)
+        yield PARKED
+    return task
 
 
 @types.coroutine

@@ -19,13 +19,13 @@ SimpleQueue = queue.SimpleQueue
 Empty = queue.Empty
 
 
-def is_empty_by_looking(deque: collections.deque[Any]) -> bool:
-    """Whether a deque is empty, on a build with the GIL."""
+def is_empty_by_looking(deque: collections.deque[Any] | list[Any]) -> bool:
+    """Whether a deque or a list is empty, on a build with the GIL."""
     return not deque
 
 
-def is_empty_by_copying(deque: collections.deque[Any]) -> bool:
-    """Whether a deque is empty, on any build: a copy is made under its lock."""
+def is_empty_by_copying(deque: collections.deque[Any] | list[Any]) -> bool:
+    """Whether a deque or a list is empty, on any build: a copy is made under its lock."""
     return not deque.copy()
 
 

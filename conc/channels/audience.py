@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform
@@ -10,7 +10,9 @@ from conc._kernel.suspend import toll
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.channels.conduit import BUSY, CLOSED, OVER
 from conc.channels.ends import End, LostEnds, Place
-from conc.errors import BusyResource, EndOfChannel
+from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
+
+T = TypeVar("T")
 
 
 class Audience:
@@ -58,6 +60,14 @@ class Audience:
         self.attentive.pop(seat, None)
         woken = seat.grant_all(CLOSED)
         return woken if self.receivers else woken + self.gone.grant_all()
+
+    def take(self, seat: Seat) -> Any:
+        """What comes next for a receiver: that, OVER or LATER."""
+        raise NotImplementedError
+
+    def put_back(self, seat: Seat, granted: Any) -> Waiter | None:
+        """Undo a grant of which nobody learnt, if that is still possible; who waits in the seat by now gets it."""
+        raise NotImplementedError
 
     @property
     def waiting(self) -> int:
@@ -150,13 +160,17 @@ class Speaker(Member):
         """Whether all receivers are closed. Checkpoint: never."""
         return not self._channel.receivers
 
+    def _refusal(self) -> Exception:
+        """The error for what was not sent."""
+        return ChannelClosed(f"all receivers are closed: {self!r}") if self._open else self._closed_error()
+
     def _lose(self) -> None:
         channel = self._channel
         channel.lost_senders.places.append(self._made_at)
-        channel.lost_senders.warn(channel.senders, waits=bool(channel.attentive))
+        channel.lost_senders.warn(channel.senders, waits=any(map(len, list(channel.attentive))))
 
 
-class Listener(Member):
+class Listener(Member, Generic[T]):
     """A receiving end."""
 
     __slots__ = ("_seat",)
@@ -172,7 +186,18 @@ class Listener(Member):
     def _lose(self) -> None:
         channel = self._channel
         channel.lost_receivers.places.append(self._made_at)
-        channel.lost_receivers.warn(channel.receivers, waits=bool(channel.gone.line))
+        channel.lost_receivers.warn(channel.receivers, waits=len(channel.gone) > 0)
+
+    def _take(self) -> Any:
+        """What comes next: that, OVER, CLOSED, BUSY or LATER. Under the lock."""
+        if not self._open:
+            return CLOSED
+        granted = self._channel.take(self._seat)
+        return BUSY if granted is LATER and self._seat.taken else granted
+
+    def _got(self, granted: Any) -> T:
+        """The result of what was granted; or raises."""
+        raise NotImplementedError
 
     def _refusal(self, granted: Any) -> Exception:
         """The error for what was granted in place of the next thing."""
@@ -181,6 +206,38 @@ class Listener(Member):
         if granted is BUSY:
             return BusyResource(f"another task waits in this receiver: make a clone for each task of {self!r}")
         return self._closed_error()
+
+
+class Next(QueueOperation[T]):
+    """Getting what comes next."""
+
+    __slots__ = ("_receiver",)
+
+    def __init__(self, receiver: Listener[T]) -> None:
+        super().__init__(receiver._seat)
+        self._receiver = receiver
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        """As for every operation."""
+        return self._receiver._take()
+
+    def finish(self, granted: Any) -> T:
+        """As for every operation."""
+        return self._receiver._got(granted)
+
+    def give_back(self, granted: Any) -> None:
+        """As for every operation."""
+        receiver = self._receiver
+        waiter = None
+        with receiver._channel.lock:
+            if receiver._open:
+                waiter = receiver._channel.put_back(receiver._seat, granted)
+        if waiter is not None:
+            waiter.resume()
+
+    def would_block(self) -> WouldBlock:
+        """As for every operation."""
+        return ChannelEmpty(f"there is nothing new for {self._receiver!r}")
 
 
 class _Closed(QueueOperation[None]):

@@ -62,6 +62,10 @@ class Board(Audience):
         seat.at = current.number
         return current
 
+    def put_back(self, seat: Seat, granted: Any) -> Waiter | None:
+        """Undo a grant of which nobody learnt. An older version than the present one need not be told of."""
+        return self.mark_changed(seat) if granted is self.current else None
+
     def mark_changed(self, seat: Seat) -> Waiter | None:
         """Let a receiver not have seen the present version; who waits in it gets that."""
         waiter = seat.grant(self.current)
@@ -74,4 +78,4 @@ class Board(Audience):
         return WatchStatistics(self.current.number, self.senders, self.receivers, self.waiting)
 
     def __repr__(self) -> str:
-        return f"a watch at version {self.current.number}, {self.senders} senders, {self.receivers} receivers"
+        return f"a watch at version {self.current.number}, {self.senders} sender(s), {self.receivers} receiver(s)"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from conc._kernel.current import charge
-from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import toll
+from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
+from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter
-from conc.channels.audience import Listener, Seat, Speaker
-from conc.channels.conduit import BUSY, CLOSED
+from conc.channels.audience import Listener, Next, Seat, Speaker
 from conc.channels.ends import Place, calling_line
 from conc.channels.ring import BroadcastStatistics, Entry, Ring
-from conc.errors import ChannelClosed, ChannelEmpty, EndOfChannel, Lagged, WouldBlock
+from conc.errors import EndOfChannel, Lagged
 from conc.sync.semaphore import check_count
 
 T = TypeVar("T")
@@ -72,19 +71,18 @@ class BroadcastSender(Speaker, Generic[T]):
         Cost: O(receivers that wait).
         """
         ring = self._channel
-        entry = Entry(item)
-        overwritten = None  # not dropped under the lock: that may run a finaliser of the item
         woken: list[Waiter] = []
-        with ring.lock:
-            self._check_open()
+        ring.lock.acquire()
+        try:
             receivers = ring.receivers
-            if receivers:
-                overwritten = ring.put(entry, woken)
+            if not receivers or not self._open:
+                raise self._refusal()
+            overwritten = ring.put(item, woken)
+        finally:
+            ring.lock.release()
         for waiter in woken:
             waiter.resume()
-        del overwritten
-        if not receivers:
-            raise ChannelClosed(f"all receivers are closed: {self!r}")
+        del overwritten  # not before: this may run a finaliser of the item
         return receivers
 
     def subscribe(self) -> BroadcastReceiver[T]:
@@ -126,7 +124,7 @@ class BroadcastSender(Speaker, Generic[T]):
         self._channel._check()
 
 
-class BroadcastReceiver(Listener, Generic[T]):
+class BroadcastReceiver(Listener[T]):
     """Gets every item of a broadcast. Made by `broadcast`, `BroadcastSender.subscribe`, `clone` and `resubscribe`.
 
     ``async for item in receiver:`` runs until the end of the channel; `Lagged` leaves the loop, and another loop over
@@ -156,11 +154,29 @@ class BroadcastReceiver(Listener, Generic[T]):
         Checkpoint: always a cancel point; it waits only if there is no item.
         If cancelled: no item was taken, and this receiver gets the same one next.
         """
-        charge() or await toll()
+        task = charge() or await toll()
         ring = self._channel
         if ring.lost_senders.places:
             ring.lost_senders.warn(ring.senders, waits=not self.unread)
-        return await perform(_Receive(self))
+        ring.lock.acquire()
+        try:
+            granted = self._take()
+            if granted is LATER:
+                self._seat.enlist(task)
+        finally:
+            ring.lock.release()
+        if granted is LATER:  # as `perform`, in a frame less
+            try:
+                await PARK
+            except BaseException:
+                if task.wait is GRANTED:  # the run is stopped by force
+                    task.wait = None
+                    Next(self).give_back(task.value)
+                raise
+            task.wait = None
+            granted, task.value = task.value, None
+        del task
+        return self._got(granted)
 
     def receive_nowait(self) -> T:
         """Get the next item if there is one. From any thread.
@@ -171,7 +187,7 @@ class BroadcastReceiver(Listener, Generic[T]):
 
         Checkpoint: never.
         """
-        return perform_nowait(_Receive(self))
+        return perform_nowait(Next(self))
 
     def receive_blocking(self, timeout: float | None = None) -> T:
         """As `receive`, for a thread outside.
@@ -186,11 +202,18 @@ class BroadcastReceiver(Listener, Generic[T]):
 
         Checkpoint: never; it blocks the thread.
         """
-        return perform_blocking(_Receive(self), timeout, "BroadcastReceiver.receive")
+        return perform_blocking(Next(self), timeout, "BroadcastReceiver.receive")
 
     def receiving(self) -> QueueOperation[T]:
         """`receive`, for `conc.select`."""
-        return _Receive(self)
+        return Next(self)
+
+    def _got(self, granted: Any) -> T:
+        if granted.__class__ is Entry:
+            return granted.item  # type: ignore[no-any-return]
+        if granted.__class__ is range:
+            raise Lagged(len(granted))
+        raise self._refusal(granted)
 
     def __aiter__(self) -> BroadcastReceiver[T]:
         return self
@@ -204,7 +227,8 @@ class BroadcastReceiver(Listener, Generic[T]):
     @property
     def unread(self) -> int:
         """How many items were sent that this receiver has not got. More than the capacity: the next call is Lagged."""
-        return self._channel.end - self._seat.at
+        at = self._seat.at  # read first: `end` grows, and never falls behind
+        return self._channel.end - at
 
     # ---- other receivers, and the end -----------------------------------------------------------------------------
 
@@ -268,38 +292,3 @@ class BroadcastReceiver(Listener, Generic[T]):
         self._channel._check()
         assert self.unread >= 0, "this receiver has got what was not sent"
         assert not (self._seat.taken and self.unread), "somebody waits beside an item"
-
-
-class _Receive(QueueOperation[T]):
-    __slots__ = ("_receiver",)
-
-    queue: Seat
-
-    def __init__(self, receiver: BroadcastReceiver[T]) -> None:
-        super().__init__(receiver._seat)
-        self._receiver = receiver
-
-    def attempt(self, party: object, woken: list[Waiter]) -> Any:
-        if not self._receiver._open:
-            return CLOSED
-        granted = self._receiver._channel.take(self.queue)
-        return BUSY if granted is LATER and self.queue.taken else granted
-
-    def finish(self, granted: Any) -> T:
-        if granted.__class__ is Entry:
-            return granted.item  # type: ignore[no-any-return]
-        if granted.__class__ is int:
-            raise Lagged(granted)
-        raise self._receiver._refusal(granted)
-
-    def give_back(self, granted: Any) -> None:
-        ring = self._receiver._channel
-        waiter = None
-        with ring.lock:
-            if granted.__class__ is Entry and self._receiver._open:
-                waiter = ring.put_back(self.queue, granted)
-        if waiter is not None:
-            waiter.resume()
-
-    def would_block(self) -> WouldBlock:
-        return ChannelEmpty(f"there is no new item for {self._receiver!r}")

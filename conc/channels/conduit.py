@@ -98,6 +98,11 @@ class Conduit:
         """Whether nothing more will come out: it is empty, and nobody may send any more."""
         return not self.items and not self.reserved and not (self.senders and self.receivers)
 
+    @property
+    def free(self) -> float:
+        """How many places are neither taken nor promised. A look, also without the lock."""
+        return len(self.places) + self._unmade if self.limited else math.inf
+
     # ---- sending --------------------------------------------------------------------------------------------------
 
     def send(self, item: Any, woken: list[Waiter]) -> Any:
@@ -331,7 +336,7 @@ class Conduit:
         self.receiving._check()
         self.gone._check()
         receiver, sender = self.receiving.head(), self.sending.head()
-        free = len(self.places) + self._unmade
+        free = self.free
         if self.limited:
             assert free + len(self.items) + self.reserved == self.capacity + self._debt, "places were lost or made"
         assert self.reserved >= 0

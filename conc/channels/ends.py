@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 Place = tuple[CodeType, int]
-"""A line of a program: the code, and the offset of an instruction in it."""
+"""A line of a program: the code, and the number."""
 
 
 def calling_line() -> Place:
-    """The line outside of this package that is being executed."""
+    """The line of the program that is being executed: of the innermost code that is not conc's."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("conc.channels"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("conc."):
         frame = frame.f_back
     return frame.f_code, frame.f_lineno
 

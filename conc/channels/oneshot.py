@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import Marker, toll
+from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.channels.conduit import BUSY, OVER
 from conc.channels.ends import End, LostEnds
@@ -72,12 +72,13 @@ class OneshotSender(End, Generic[T]):
         """
         shot = self._shot
         shot.lock.acquire()
-        if not self._open or not shot.receiver_open:
+        try:
+            if not self._open or not shot.receiver_open:
+                raise self._refusal()
+            self._open = False
+            woken = shot.send(item)
+        finally:
             shot.lock.release()
-            raise self._refusal()
-        self._open = False
-        woken = shot.send(item)
-        shot.lock.release()
         for waiter in woken:
             waiter.resume()
 
@@ -128,7 +129,7 @@ class OneshotSender(End, Generic[T]):
             return self._shot.statistics()
 
     def _lose(self) -> None:
-        self._shot.lose("sender", self._shot.line)
+        self._shot.lose("sender", self._shot)
 
     def __repr__(self) -> str:
         return f"<OneshotSender{'' if self._open else ' (closed)'} of {self._shot!r}>"
@@ -161,11 +162,32 @@ class OneshotReceiver(End, Generic[T]):
         Checkpoint: always a cancel point; it waits only if the item was not sent.
         If cancelled: the item was not taken.
         """
-        charge() or await toll()
+        task = charge() or await toll()
         shot = self._shot
         if shot.lost is not None:
             shot.lost.warn(1, waits=shot.item is NOTHING)
-        return await perform(_Receive(self))
+        woken: list[Waiter] = []
+        shot.lock.acquire()
+        try:
+            granted = shot.receive(woken)
+            if granted is LATER:
+                shot.enlist(task)
+        finally:
+            shot.lock.release()
+        for waiter in woken:
+            waiter.resume()
+        if granted is LATER:  # as `perform`, in a frame less
+            try:
+                await PARK
+            except BaseException:
+                if task.wait is GRANTED:  # the run is stopped by force
+                    task.wait = None
+                    _Receive(self).give_back(task.value)
+                raise
+            task.wait = None
+            granted, task.value = task.value, None
+        del task
+        return self._received(granted)
 
     def receive_nowait(self) -> T:
         """Take the item if it was sent. From any thread.
@@ -196,6 +218,16 @@ class OneshotReceiver(End, Generic[T]):
     def receiving(self) -> QueueOperation[T]:
         """`receive`, for `conc.select`."""
         return _Receive(self)
+
+    def _received(self, granted: Any) -> T:
+        if granted.__class__ is not Marker:
+            self._open = False  # the channel counts it as closed since the item was granted
+            return granted  # type: ignore[no-any-return]
+        if granted is OVER:
+            raise EndOfChannel(f"nothing was sent, and nothing will come: {self!r}")
+        if granted is BUSY:
+            raise BusyResource(f"another task waits for the item: {self!r}")
+        raise RuntimeError(f"a oneshot is for one item, and that was received: {self!r}")
 
     def __aiter__(self) -> OneshotReceiver[T]:
         return self
@@ -234,7 +266,7 @@ class OneshotReceiver(End, Generic[T]):
             return self._shot.statistics()
 
     def _lose(self) -> None:
-        self._shot.lose("receiver", self._shot.gone and self._shot.gone.line)
+        self._shot.lose("receiver", self._shot.gone)
 
     def __repr__(self) -> str:
         return f"<OneshotReceiver{'' if self._open else ' (closed)'} of {self._shot!r}>"
@@ -257,17 +289,7 @@ class _Receive(QueueOperation[T]):
         return self.queue.receive(woken)
 
     def finish(self, granted: Any) -> T:
-        if granted.__class__ is Marker:
-            raise self._refusal(granted)
-        self._receiver._open = False  # the channel counts it as closed since the item was granted
-        return granted  # type: ignore[no-any-return]
-
-    def _refusal(self, granted: Marker) -> Exception:
-        if granted is OVER:
-            return EndOfChannel(f"nothing was sent, and nothing will come: {self._receiver!r}")
-        if granted is BUSY:
-            return BusyResource(f"another task waits for the item: {self._receiver!r}")
-        return RuntimeError(f"a oneshot is for one item, and that was received: {self._receiver!r}")
+        return self._receiver._received(granted)
 
     def give_back(self, granted: Any) -> None:
         with self.queue.lock:
@@ -357,13 +379,13 @@ class _Shot(WaitQueue):
                 self.gone = WaitQueue("OneshotSender.closed", beside=self)
             return self.gone
 
-    def lose(self, side: str, line: object) -> None:
-        """An end was collected unclosed, while those in `line` may wait for it. Takes no lock."""
+    def lose(self, side: str, other_side: WaitQueue | None) -> None:
+        """An end was collected unclosed. Takes no lock."""
         code, offset = self.made_at
         lines = (line for start, end, line in code.co_lines() if start <= offset < end)
         self.lost = LostEnds(side)
         self.lost.places.append((code, next(lines, None) or code.co_firstlineno))
-        self.lost.warn(1, waits=bool(line))
+        self.lost.warn(1, waits=other_side is not None and len(other_side) > 0)
 
     def statistics(self) -> OneshotStatistics:
         """How it stands."""

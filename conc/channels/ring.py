@@ -33,9 +33,9 @@ class Entry:
 
     __slots__ = ("item", "owed", "position")
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: Any, position: int) -> None:
         self.item = item
-        self.position = 0
+        self.position = position
         self.owed = 0
 
 
@@ -63,12 +63,13 @@ class Ring(Audience):
             self.ring[unread % self.capacity].owed += 1
         return Seat("BroadcastReceiver.receive", self, position)
 
-    def put(self, entry: Entry, woken: list[Waiter]) -> Entry | None:
+    def put(self, item: Any, woken: list[Waiter]) -> Entry | None:
         """Send: to those who wait at once, to the others later. Returns what was overwritten."""
-        entry.position = self.end
+        entry = Entry(item, self.end)
         self.end += 1
-        woken += self.tell(entry, self.end)
-        entry.owed = self.receivers - len(woken)
+        told = self.tell(entry, self.end)
+        woken += told
+        entry.owed = self.receivers - len(told)
         place = entry.position % self.capacity
         if place == len(self.ring):
             self.ring.append(None)
@@ -82,31 +83,35 @@ class Ring(Audience):
         return overwritten
 
     def take(self, seat: Seat) -> Any:
-        """What comes next for a receiver: an entry, the number of those it lost, OVER or LATER."""
-        if seat.at == self.end:
+        """What comes next for a receiver: an entry, the positions of those it lost, OVER or LATER."""
+        at = seat.at
+        if at == self.end:
             return LATER if self.senders else OVER
-        lost = self.end - self.capacity - seat.at
-        if lost > 0:
-            seat.at += lost
-            return lost
-        seat.at += 1
-        return self._got(seat.at - 1)
+        first = self.end - self.capacity
+        if at < first:
+            seat.at = first
+            return range(at, first)
+        seat.at = at + 1
+        return self._read(at)
 
-    def put_back(self, seat: Seat, entry: Entry) -> Waiter | None:
-        """Undo a grant to a thread that was interrupted, unless its receiver has got more since, or it is too old."""
-        if seat.at != entry.position + 1 or self.end - entry.position > self.capacity:
-            return None
-        if (waiter := seat.grant(entry)) is not None:
-            return waiter  # another one has come to wait for what is next
-        entry.owed += 1
-        seat.at = entry.position
-        self.ring[entry.position % self.capacity] = entry
-        self.oldest = min(self.oldest, entry.position)
+    def put_back(self, seat: Seat, granted: Any) -> Waiter | None:
+        """Undo a grant of which nobody learnt, unless its receiver has got more since."""
+        if granted.__class__ is range:
+            if seat.at == granted.stop:
+                seat.at = granted.start
+        elif granted.__class__ is Entry and seat.at == granted.position + 1:
+            if (waiter := seat.grant(granted)) is not None:
+                return waiter
+            seat.at = granted.position
+            if self.end - seat.at <= self.capacity:  # else it is overwritten
+                granted.owed += 1
+                self.ring[seat.at % self.capacity] = granted
+                self.oldest = min(self.oldest, seat.at)
         return None
 
     def give_up(self, position: int) -> list[Entry]:
         """What is in the ring from `position` on goes to one receiver less; returns that."""
-        return [self._got(unread) for unread in self._kept(position)]
+        return [self._read(unread) for unread in self._kept(position)]
 
     def statistics(self) -> BroadcastStatistics:
         """How it stands."""
@@ -116,7 +121,7 @@ class Ring(Audience):
         """The positions in the ring from `position` on."""
         return range(max(position, self.oldest), self.end)
 
-    def _got(self, position: int) -> Entry:
+    def _read(self, position: int) -> Entry:
         """The entry at `position`, which one receiver more has got. It leaves the ring with the last."""
         entry: Entry = self.ring[position % self.capacity]
         entry.owed -= 1
@@ -127,8 +132,8 @@ class Ring(Audience):
 
     def __repr__(self) -> str:
         return (
-            f"a broadcast with {self.end - self.oldest} of {self.capacity} items, {self.senders} senders, "
-            f"{self.receivers} receivers"
+            f"a broadcast with {self.end - self.oldest} of {self.capacity} items, {self.senders} sender(s), "
+            f"{self.receivers} receiver(s)"
         )
 
     def _check(self) -> None:

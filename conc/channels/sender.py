@@ -65,7 +65,7 @@ class Sender(End, Generic[T]):
                     self._settle(item)
                 return
         if conduit.lost_receivers.places:
-            conduit.lost_receivers.warn(conduit.receivers, not conduit.places)
+            conduit.lost_receivers.warn(conduit.receivers, conduit.free < 1)
         await perform(_Send(self, item))
 
     def send_nowait(self, item: T) -> None:
@@ -141,7 +141,7 @@ class Sender(End, Generic[T]):
         reservation = _Reserve(self, places)
         charge() or await toll()
         conduit = self._conduit
-        conduit.lost_receivers.warn(conduit.receivers, len(conduit.places) < places)
+        conduit.lost_receivers.warn(conduit.receivers, conduit.free < places)
         return await perform(reservation)
 
     def reserve_nowait(self, places: int = 1) -> Permit[T]:

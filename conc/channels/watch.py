@@ -7,14 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from conc._kernel.asyncfn import function_name, is_coroutine
 from conc._kernel.current import charge
-from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import toll
+from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
+from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter
-from conc.channels.audience import Listener, Seat, Speaker
+from conc.channels.audience import Listener, Next, Seat, Speaker
 from conc.channels.board import Board, Version, WatchStatistics
-from conc.channels.conduit import BUSY, CLOSED
 from conc.channels.ends import Place, calling_line
-from conc.errors import ChannelClosed, EndOfChannel, WouldBlock
+from conc.errors import EndOfChannel
 
 T = TypeVar("T")
 
@@ -66,16 +65,17 @@ class WatchSender(Speaker, Generic[T]):
         Cost: O(receivers that wait).
         """
         board = self._channel
-        replaced = None  # not dropped under the lock: that may run a finaliser of the value
         woken: list[Waiter] = []
-        with board.lock:
-            self._check_open()
-            if board.receivers:
-                replaced = board.replace(value, woken)
+        board.lock.acquire()
+        try:
+            if not board.receivers or not self._open:
+                raise self._refusal()
+            replaced = board.replace(value, woken)
+        finally:
+            board.lock.release()
         for waiter in woken:
             waiter.resume()
-        if replaced is None:
-            raise ChannelClosed(f"all receivers are closed: {self!r}")
+        del replaced  # not before: this may run a finaliser of the value
 
     def send_replace(self, value: T) -> T:
         """As `send_nowait`, also when there is no receiver; returns the value that was replaced.
@@ -192,7 +192,7 @@ class WatchSender(Speaker, Generic[T]):
         self._channel._check()
 
 
-class WatchReceiver(Listener, Generic[T]):
+class WatchReceiver(Listener[T]):
     """Sees the value of a watch, and waits for new ones. Made by `watch`, `WatchSender.subscribe`, and `clone`.
 
     Each receiver remembers which value it has seen. ``async for value in receiver:`` gives each new value that it comes
@@ -273,22 +273,40 @@ class WatchReceiver(Listener, Generic[T]):
         Checkpoint: always a cancel point; it waits only if the value was seen.
         If cancelled: nothing happened, and no value counts as seen.
         """
-        charge() or await toll()
+        task = charge() or await toll()
         board = self._channel
         if board.lost_senders.places:
             board.lost_senders.warn(board.senders, waits=self._seat.at == board.current.number)
-        return await perform(_Changed(self))
+        board.lock.acquire()
+        try:
+            granted = self._take()
+            if granted is LATER:
+                self._seat.enlist(task)
+        finally:
+            board.lock.release()
+        if granted is LATER:  # as `perform`, in a frame less
+            try:
+                await PARK
+            except BaseException:
+                if task.wait is GRANTED:  # the run is stopped by force
+                    task.wait = None
+                    Next(self).give_back(task.value)
+                raise
+            task.wait = None
+            granted, task.value = task.value, None
+        del task
+        return self._got(granted)
 
     def changed_nowait(self) -> T:
         """The value, if this receiver has not seen it, which then counts as seen. From any thread.
 
         Raises:
-            WouldBlock: it was seen.
+            ChannelEmpty: it was seen.
             EndOfChannel, ClosedResource, BusyResource: as `changed`.
 
         Checkpoint: never.
         """
-        return perform_nowait(_Changed(self))
+        return perform_nowait(Next(self))
 
     def changed_blocking(self, timeout: float | None = None) -> T:
         """As `changed`, for a thread outside.
@@ -303,11 +321,18 @@ class WatchReceiver(Listener, Generic[T]):
 
         Checkpoint: never; it blocks the thread.
         """
-        return perform_blocking(_Changed(self), timeout, "WatchReceiver.changed")
+        return perform_blocking(Next(self), timeout, "WatchReceiver.changed")
 
     def changing(self) -> QueueOperation[T]:
         """`changed`, for `conc.select`."""
-        return _Changed(self)
+        return Next(self)
+
+    def _got(self, granted: Any) -> T:
+        if granted.__class__ is not Version:
+            raise self._refusal(granted)
+        if granted is self._channel.current:
+            return granted.value  # type: ignore[no-any-return]
+        return self._see()  # a newer one came before the task ran: it need not be told of both
 
     async def wait_for(self, predicate: Callable[[T], bool]) -> T:
         """Wait for a value for which `predicate` is true; returns it. It looks at the present value first.
@@ -388,42 +413,9 @@ class WatchReceiver(Listener, Generic[T]):
         self._seat._check()
         self._channel._check()
         assert self._seat.at <= self._channel.current.number, "this receiver has seen what was not sent"
-        assert not (self._seat.taken and self.has_changed()), "somebody waits beside a value that was not seen"
-
-
-class _Changed(QueueOperation[T]):
-    __slots__ = ("_receiver",)
-
-    queue: Seat
-
-    def __init__(self, receiver: WatchReceiver[T]) -> None:
-        super().__init__(receiver._seat)
-        self._receiver = receiver
-
-    def attempt(self, party: object, woken: list[Waiter]) -> Any:
-        if not self._receiver._open:
-            return CLOSED
-        granted = self._receiver._channel.take(self.queue)
-        return BUSY if granted is LATER and self.queue.taken else granted
-
-    def finish(self, granted: Any) -> T:
-        if granted.__class__ is not Version:
-            raise self._receiver._refusal(granted)
-        if granted is self._receiver._channel.current:
-            return granted.value  # type: ignore[no-any-return]
-        return self._receiver._see()  # a newer one came before the task ran: it need not be told of both
-
-    def give_back(self, granted: Any) -> None:
-        board = self._receiver._channel
-        waiter = None
-        with board.lock:
-            if granted is board.current and self._receiver._open:
-                waiter = board.mark_changed(self.queue)
-        if waiter is not None:
-            waiter.resume()
-
-    def would_block(self) -> WouldBlock:
-        return WouldBlock(f"there is no new value for {self._receiver!r}")
+        assert not (self._seat.taken and self._seat.at != self._channel.current.number), (
+            "somebody waits beside a value that was not seen"
+        )
 
 
 def _call(fn: Callable[[T], Any], value: T) -> Any:

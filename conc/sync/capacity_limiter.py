@@ -54,7 +54,7 @@ class CapacityLimiter:
         self._total = check_tokens(total_tokens)
         # By identity, so that no code of a borrower, a comparison for one, runs under the lock.
         self._borrowers: dict[int, object] = {}
-        self._waiters = WaitQueue("CapacityLimiter.acquire", self._serve)
+        self._waiters = WaitQueue("CapacityLimiter.acquire")
 
     @property
     def total_tokens(self) -> float:
@@ -236,9 +236,8 @@ class CapacityLimiter:
     def _check(self) -> None:
         self._waiters._check()
         assert all(key == id(borrower) for key, borrower in self._borrowers.items()), "a borrower under a wrong name"
-        is_settled = not self._waiters._passed  # else a select will serve when it has left
         is_full = len(self._borrowers) >= self._total
-        assert is_full or self._waiters.head() is None or not is_settled, "the first in line waits beside a token"
+        assert is_full or self._waiters.head() is None, "the first in line waits beside a token"
 
 
 class _Acquire(QueueOperation[None]):
@@ -254,7 +253,7 @@ class _Acquire(QueueOperation[None]):
         borrower = party if self.request is CALLER else self.request
         if id(borrower) in borrowers:
             return REFUSED
-        if len(borrowers) >= limiter._total or self.queue.head() is not None:
+        if len(borrowers) >= limiter._total:  # if not, nobody waits
             return LATER
         borrowers[id(borrower)] = borrower
         return LENT

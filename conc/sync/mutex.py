@@ -7,14 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from conc._kernel.current import charge, slot
 from conc._kernel.holding import HeldQueue, has_ended, name_of
-from conc._kernel.operation import LATER, QueueOperation, party_here, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import READY, Marker, toll
+from conc._kernel.operation import LATER, QueueOperation, party_here, perform_blocking, perform_nowait
+from conc._kernel.suspend import GRANTED, PARK, READY, Marker, toll
 from conc._kernel.waitqueue import Waiter
 from conc._os.sync import is_empty
 from conc.errors import BrokenResource, WouldBlock
 
+NOBODY: Final = Marker("NOBODY")
 OWN: Final = Marker("OWN")  # granted to who holds it already
-LOST: Final = Marker("LOST")  # granted to whoever wants it when the holder has ended
+LOST: Final = Marker("LOST")  # granted when the holder has ended
 
 
 class MutexStatistics(NamedTuple):
@@ -34,28 +35,29 @@ class Mutex:
     It belongs to the task or thread that took it, which alone may give it back, and may not take it again meanwhile.
     May be used from any strand; `acquire_nowait`, `acquire_blocking` and `release` from any thread.
 
-    A task that ends without giving it back leaves behind what it protects in an unknown state: everybody who waits or
-    comes later gets BrokenResource.
+    A task that ends without giving it back leaves what it protects in an unknown state: whoever waits or comes later
+    gets BrokenResource.
 
-    Invariant: `_free` holds one thing while nobody holds the mutex. Who takes that has the mutex, and then writes his
-    name into `_owner`; who gives it back does the same in reverse.
-    Invariant: nobody stands in line before a mutex that is free. A newcomer looks again when he stands in line; who
-    gives it back, when it is free.
-    Order: first come, first served: it is handed to the first in line. Only where one thread gets in line in the very
-    moment in which another gives the mutex back, a third may come first.
+    Invariant: `_free` holds one thing while nobody has the mutex. To take that is to have it; then the name is written
+    into `_owner`. Giving it back is the same in reverse.
+    Invariant: nobody stands in line before a mutex that is free: who gets in line looks then whether it is free, and
+    who gives it back looks then whether somebody waits.
+    Order: first come, first served; it is handed to the first in line. One exception: who gets in line in the very
+    moment in which another thread gives it back may be overtaken once, by a third.
     """
 
     __slots__ = ("_free", "_owner", "_waiters")
 
     def __init__(self) -> None:
         self._free: list[None] = [None]
-        self._owner: object | None = None
+        self._owner: object = NOBODY
         self._waiters = HeldQueue("Mutex.acquire", self._holders, self._lost)
 
     @property
     def owner(self) -> object | None:
         """The task or thread that holds it; None if nobody does."""
-        return self._owner
+        owner = self._owner
+        return None if owner is NOBODY else owner
 
     def locked(self) -> bool:
         """Whether somebody holds it. Checkpoint: never."""
@@ -70,6 +72,8 @@ class Mutex:
 
         Checkpoint: never.
         """
+        if has_ended(self._owner):
+            raise self._was_lost()
         perform_nowait(_Acquire(self))
 
     async def acquire(self) -> None:
@@ -91,27 +95,25 @@ class Mutex:
                 pass  # another thread was faster
             else:
                 self._owner = task
-                if waiters.line:
+                if waiters.watched:
                     waiters.took(task)
                 return
-        # `perform`, written out: where many want it at once, this is where their time goes.
-        acquire = _ACQUIRE
-        woken = None
+        # What `perform` does, in this frame: where many want it at once, this is where their time goes.
         waiters.lock.acquire()
         try:
             granted = self._attempt(task)
             if granted is LATER:
                 waiters.enlist(task)
-                woken = self._look_at_line()
+                woken = self._look_again()
         finally:
             waiters.lock.release()
-        if woken is not None:
-            woken.resume()
         if granted is LATER:
+            if woken is not None:
+                woken.resume()
             try:
                 await PARK
             except BaseException:
-                if task.wait is GRANTED:
+                if task.wait is GRANTED:  # as in `perform`
                     task.wait = None
                     _Acquire(self).give_back(task.value)
                 raise
@@ -121,7 +123,8 @@ class Mutex:
             if waiters.watched:
                 waiters.took(task)
             return
-        self._refuse(granted, task)
+        del task  # an error holds this frame, and may become that of the task
+        _Acquire(self).finish(granted)
 
     def acquire_blocking(self, timeout: float | None = None) -> None:
         """As `acquire`, for a thread outside.
@@ -150,19 +153,18 @@ class Mutex:
 
         Checkpoint: never.
         """
-        owner = self._owner
         worker = slot.worker
         waiters = self._waiters
-        if worker is None or worker.task is not owner or owner is None or waiters.watched:
-            self._release(party_here())
+        if worker is None or worker.task is not self._owner or waiters.watched:
+            self._hand_on(party_here())
             return
-        self._owner = None
+        self._owner = NOBODY
         self._free.append(None)
-        if waiters.line:
-            self._look_again()
+        if waiters.watched:
+            self._serve_line()
 
-    # The two ends of `async with`, where it pays most. Plain functions: the interpreter awaits what they return at once,
-    # and an async function that need not wait would cost more than all that these do.
+    # Both ends of `async with` are plain functions with `acquire` and `release` written out for a mutex that nobody else
+    # wants: an async function costs more than all that they do. The interpreter awaits at once what they return.
 
     def __aenter__(self) -> Awaitable[None]:
         worker = slot.worker
@@ -176,60 +178,51 @@ class Mutex:
                     return self.acquire()
                 self._owner = task
                 worker.budget = budget - 1
-                if self._waiters.line:
-                    self._waiters.took()
+                if self._waiters.watched:
+                    self._waiters.took(task)
                 return READY
         return self.acquire()
 
-    def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> Awaitable[None]:
-        owner = self._owner
+    def __aexit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> Awaitable[None]:
         worker = slot.worker
         waiters = self._waiters
-        if worker is None or worker.task is not owner or owner is None or waiters.watched:
-            if kind is None or not self._is_gone():
-                self._release(party_here())
+        if worker is None or worker.task is not self._owner or waiters.watched:
+            # A block that is closed by force, or fails because the mutex was lost, may have nothing to give back.
+            if kind is None or self._owner is party_here() or not (kind is GeneratorExit or has_ended(self._owner)):
+                self._hand_on(party_here())
             return READY
-        self._owner = None
+        self._owner = NOBODY
         self._free.append(None)
-        if waiters.line:
-            self._look_again()
+        if waiters.watched:
+            self._serve_line()
         return READY
 
     def statistics(self) -> MutexStatistics:
         """How it stands at this moment."""
-        return MutexStatistics(self.locked(), self._owner, len(self._waiters))
+        return MutexStatistics(self.locked(), self.owner, len(self._waiters))
 
-    # ---- giving it back -------------------------------------------------------------------------------------------
+    # ---- its rules, under the lock --------------------------------------------------------------------------------
 
-    def _release(self, party: object) -> None:
-        """Give it back on behalf of `party`, which is the caller."""
-        waiters = self._waiters
-        with waiters.lock:
-            held = self._owner is party
-            heir = self._pass_on() if held else None
-        if not held:
-            raise RuntimeError(f"{name_of(party)} does not hold {self!r}, and only who holds it may give it back")
-        if heir is not None:
-            heir.resume()
+    def _attempt(self, party: object) -> Any:
+        """Take it for `party`, if nobody has it and nobody waits."""
+        if self._owner is party:
+            return OWN
+        if not self._free or self._waiters.head() is not None:
+            return LATER
+        try:
+            self._free.pop()
+        except IndexError:
+            return LATER
+        self._owner = party
+        return None
 
-    def _pass_on(self) -> Waiter | None:
-        """Who has it gives it up: hand it to the first in line, and return him. Under the lock."""
-        waiters = self._waiters
-        if waiters.watched:
-            waiters.gave_up(self._owner)
-        heir = waiters.grant()
-        if heir is None:
-            waiters.watched = False
-            self._owner = None
-            self._free.append(None)
-        else:
-            waiters.watched = waiters.head() is not None
-            self._owner = heir.party
-        return heir
+    def _look_again(self) -> Waiter | None:
+        """Somebody stands in line now. Returns who is to be resumed for it."""
+        watch = self._waiters.watch()  # first: who gives it back sees that, if we do not see that it is free
+        return self._serve() or watch
 
     def _serve(self) -> Waiter | None:
-        """Somebody stands in line: hand it to the first if it is free. Under the lock."""
-        # Asked in a way that waits for whoever is just giving it back: he looks at the line afterwards.
+        """Hand it to the first in line if it is free."""
         if is_empty(self._free):
             return None
         try:
@@ -238,49 +231,74 @@ class Mutex:
             return None
         return self._pass_on()
 
-    def _look_again(self) -> None:
+    def _pass_on(self) -> Waiter | None:
+        """Who has it gives it up: hand it to the first in line, and return him."""
+        waiters = self._waiters
+        if waiters.watched:
+            waiters.gave_up(self._owner)
+        heir = waiters.grant()
+        if heir is None:
+            waiters.watched = False
+            self._owner = NOBODY
+            self._free.append(None)
+        else:
+            waiters.watched = bool(waiters.line)
+            self._owner = heir.party
+        return heir
+
+    def _lost(self) -> list[Waiter]:
+        """If the holder has ended, nobody will ever be served."""
+        if not has_ended(self._owner):
+            return []
+        self._waiters.watched = False
+        return self._waiters.grant_all(LOST)
+
+    # ---- without the lock -----------------------------------------------------------------------------------------
+
+    def _hand_on(self, party: object) -> None:
+        """Give it back on behalf of `party`, which is the caller."""
+        waiters = self._waiters
+        waiters.lock.acquire()
+        held = self._owner is party
+        heir = self._pass_on() if held else None
+        waiters.lock.release()
+        if not held:
+            raise RuntimeError(f"{name_of(party)} does not hold {self!r}, and only who holds it may give it back")
+        if heir is not None:
+            heir.resume()
+
+    def _serve_line(self) -> None:
         """Somebody got in line while it was given back."""
         with self._waiters.lock:
             heir = self._serve()
         if heir is not None:
             heir.resume()
 
-    # ---- holders that have ended ----------------------------------------------------------------------------------
-
     def _holders(self) -> tuple[object, ...]:
         owner = self._owner
-        return () if owner is None else (owner,)
+        return () if owner is NOBODY else (owner,)
 
-    def _lost(self) -> list[Waiter]:
-        waiters = self._waiters
-        if not has_ended(self._owner):
-            return []
-        waiters.watched = False  # nobody is left who could be watched
-        return waiters.grant_all(LOST)
-
-    def _is_gone(self) -> bool:
-        """Whether a block that fails cannot give it back because it lost it, as its error tells: the task that had it
-        has ended, or the run is stopped in the middle of `Condition.wait`."""
-        return has_ended(self._owner)
+    def _was_lost(self) -> BrokenResource:
+        return BrokenResource(f"{self!r}, without giving it back")
 
     def __repr__(self) -> str:
         owner = self._owner
-        if owner is None:
+        if owner is NOBODY:
             return "<Mutex free>"
-        ended = ", which has ended" if has_ended(owner) else ""
-        return f"<Mutex held by {name_of(owner)}{ended}, {len(self._waiters)} waiting>"
+        if has_ended(owner):
+            return f"<Mutex held by {name_of(owner)}, which has ended>"
+        return f"<Mutex held by {name_of(owner)}, {len(self._waiters)} waiting>"
 
     def _check(self) -> None:
         waiters = self._waiters
         waiters._check()
-        assert len(self._free) == (self._owner is None), "free and held, or neither"
-        assert self._owner is not None or waiters.head() is None, "somebody waits for a mutex that is free"
+        assert len(self._free) == (self._owner is NOBODY), "free and held, or neither"
+        assert self._owner is not NOBODY or waiters.head() is None, "somebody waits for a mutex that is free"
 
 
 class _Acquire(QueueOperation[None]):
     __slots__ = ("_mutex",)
 
-    queue: HeldQueue
     looks_again = True
 
     def __init__(self, mutex: Mutex) -> None:
@@ -288,38 +306,25 @@ class _Acquire(QueueOperation[None]):
         self._mutex = mutex
 
     def attempt(self, party: object, woken: list[Waiter]) -> Any:
-        mutex = self._mutex
-        if mutex._owner is party:
-            return OWN
-        if self.queue.head() is not None:
-            return LATER
-        try:
-            mutex._free.pop()
-        except IndexError:
-            # While it is watched, the end of the holder is told to those in line.
-            return LOST if not self.queue.watched and has_ended(mutex._owner) else LATER
-        mutex._owner = party
-        return None
+        return self._mutex._attempt(party)
 
     def look_again(self, woken: list[Waiter]) -> None:
-        heir = self._mutex._serve()
-        if heir is not None:
-            woken.append(heir)
-        if self.queue.head() is not None:
-            self.queue.watch(woken)
+        one = self._mutex._look_again()
+        if one is not None:
+            woken.append(one)
 
     def finish(self, granted: Any) -> None:
         mutex = self._mutex
         if granted is OWN:
-            raise RuntimeError(f"{name_of(party_here())} holds {mutex!r} and would wait for itself: a Mutex cannot be "
-                               "taken twice")  # fmt: skip
+            raise RuntimeError(f"{name_of(party_here())} would wait for itself: it holds {mutex!r}, "
+                               "which cannot be taken twice")  # fmt: skip
         if granted is LOST:
-            raise BrokenResource(f"{mutex!r} was not given back")
-        self.queue.took()
+            raise mutex._was_lost()
+        mutex._waiters.took(party_here())
 
     def give_back(self, granted: Any) -> None:
         if granted is None:
             self._mutex.release()
 
     def would_block(self) -> WouldBlock:
-        return WouldBlock(f"{self._mutex!r} cannot be had at once")
+        return WouldBlock(f"{self._mutex!r} is not to be had at once")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from conc._kernel.current import charge
-from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import Marker, toll
+from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
+from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.errors import WouldBlock
 
@@ -108,8 +108,22 @@ class Notify:
         """
         if since is not None:
             self._check_epoch(since)
-        charge() or await toll()
-        await perform(_Notified(self, since))
+        task = charge() or await toll()
+        waiters = self._waiters
+        waiters.lock.acquire()
+        if self._take(since) is not LATER:
+            waiters.lock.release()
+            return
+        waiters.enlist(task)
+        waiters.lock.release()
+        try:
+            await PARK
+        except BaseException:
+            if task.wait is GRANTED:  # no cancellation, then: the run is stopped by force, and nobody will learn of it
+                task.wait = None
+                self._pass_on(task.value)
+            raise
+        task.wait = task.value = None
 
     def notified_nowait(self, *, since: int | None = None) -> None:
         """As `notified`, if that need not wait: take the permit that is stored. From any thread.
@@ -148,6 +162,22 @@ class Notify:
         """How it stands at this moment."""
         return NotifyStatistics(len(self._waiters), self._stored, self._epoch)
 
+    def _take(self, since: int | None) -> Marker:
+        """What somebody who comes now is granted; LATER if that is nothing. Under the lock."""
+        if since is not None and since != self._epoch:
+            return ALL  # looked at first: who was told together with all others leaves the permit to one of them
+        if self._stored:
+            self._stored = False
+            return ONE
+        return LATER
+
+    def _pass_on(self, granted: Marker) -> None:
+        """Who was granted this will not learn of it."""
+        if granted is ONE:
+            self.notify_one()
+        elif granted is LAST:
+            self.notify_last()
+
     def _check_epoch(self, since: int) -> None:
         if isinstance(since, bool) or not isinstance(since, int):
             raise TypeError(f"since must be the epoch at an earlier moment, not {since!r}")
@@ -174,22 +204,13 @@ class _Notified(QueueOperation[None]):
         self._since = since
 
     def attempt(self, party: object, woken: list[Waiter]) -> Any:
-        notify = self._notify
-        if self._since is not None and self._since != notify._epoch:
-            return ALL  # looked at first: who was told together with all others leaves the permit to one of them
-        if notify._stored:
-            notify._stored = False
-            return ONE
-        return LATER
+        return self._notify._take(self._since)
 
     def finish(self, granted: Any) -> None:
         """There is nothing to hand over."""
 
     def give_back(self, granted: Any) -> None:
-        if granted is ONE:
-            self._notify.notify_one()
-        elif granted is LAST:
-            self._notify.notify_last()
+        self._notify._pass_on(granted)
 
     def would_block(self) -> WouldBlock:
         return WouldBlock(f"{self._notify!r} has no permit stored")

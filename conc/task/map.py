@@ -84,7 +84,7 @@ class Map(Generic[R]):
 
     # ---- making them ----------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def _run(self) -> None:
         """Read the source and start the calls. A child of the nursery of the block."""
         nursery = self._nursery
         kind = partial(Calls, results=self, block=nursery)
@@ -107,7 +107,10 @@ class Map(Generic[R]):
             while True:
                 await self._room.acquire()  # first the room, then the item
                 try:
-                    item = await anext(iterator) if asynchronous else next(iterator)
+                    if asynchronous:
+                        item = await anext(iterator)
+                    else:
+                        item = next(iterator)
                 except (StopIteration, StopAsyncIteration):
                     return
                 task = calls.start_soon(self._async_fn, item, name=name)
@@ -118,7 +121,7 @@ class Map(Generic[R]):
             if isinstance(source, AsyncGeneratorType):
                 await source.aclose()
 
-    def call_ended(self, task: Task[R]) -> None:
+    def _call_ended(self, task: Task[R]) -> None:
         """Give the value of a call out when it is its turn."""
         order = self._order
         if order is None:
@@ -136,12 +139,12 @@ class Map(Generic[R]):
 
     # ---- the block ------------------------------------------------------------------------------------------------
 
-    def open(self, nursery: Nursery) -> None:
+    def _open(self, nursery: Nursery) -> None:
         """The block begins: start working in its nursery."""
         self._nursery = nursery
-        nursery.start_soon(self.run, name=f"open_map of {function_name(self._async_fn)}")
+        nursery.start_soon(self._run, name=f"open_map of {function_name(self._async_fn)}")
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """The block has ended: drop what nobody took, which would hold this and be held by it."""
         self._ended.tasks.clear()
         self._failure = None
@@ -172,7 +175,7 @@ class Calls(HearingNursery):
             self._block.cancel_scope._cancel("nursery", f"{task!r} raised {type(error).__name__}")
             error = None
         super().child_ended(task, error)
-        self._map.call_ended(task)
+        self._map._call_ended(task)
 
 
 class MapBlock(Generic[R]):
@@ -186,7 +189,7 @@ class MapBlock(Generic[R]):
 
     async def __aenter__(self) -> Map[R]:
         nursery = self._block.open(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)
-        self._map.open(nursery)
+        self._map._open(nursery)
         return self._map
 
     async def __aexit__(
@@ -198,7 +201,7 @@ class MapBlock(Generic[R]):
         try:
             return await self._block.__aexit__(kind, error, traceback)
         finally:
-            self._map.close()
+            self._map._close()
             del error, traceback, nursery  # a traceback holds this frame
 
 

@@ -56,7 +56,7 @@ async def sleep_until(deadline: float) -> None:
     Checkpoint: always, and it lets others run.
     If cancelled: it ends early.
     """
-    check_time(deadline, "deadline")
+    deadline = check_time(deadline, "deadline")
     task = charge() or await toll()
     if deadline <= slot.worker.now():  # type: ignore[union-attr]
         await checkpoint()

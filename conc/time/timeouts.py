@@ -75,6 +75,7 @@ class FailScope(CancelScope):
 
 
 def _check_seconds(seconds: float) -> float:
-    if check_time(seconds, "seconds") < 0:
+    seconds = check_time(seconds, "seconds")
+    if seconds < 0:
         raise ValueError(f"seconds must be at least 0, not {seconds}")
-    return float(seconds)
+    return seconds

@@ -1,5 +1,6 @@
-"""A fixture for what races: the same again with threads that are switched all the time."""
+"""Fixtures: what races, again with threads that are switched all the time; and no garbage collector."""
 
+import gc
 import sys
 from collections.abc import Iterator
 
@@ -13,3 +14,12 @@ def switching(request: pytest.FixtureRequest) -> Iterator[None]:
     sys.setswitchinterval(request.param or usual)
     yield
     sys.setswitchinterval(usual)
+
+
+@pytest.fixture
+def without_the_collector() -> Iterator[None]:
+    """What is freed in the test is freed by reference counting."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import conc
 from conc_testing import VirtualClock
@@ -47,6 +48,28 @@ def all_told(error: BaseException) -> list[str]:
         if isinstance(one, BaseExceptionGroup):
             seen.extend(one.exceptions)
     return [str(one) for one in seen]
+
+
+class Thing:
+    """Something that can be watched dying."""
+
+
+class Failure(Exception):
+    """An error that can be watched dying."""
+
+
+class Watch:
+    """Weak references to what should be gone."""
+
+    def __init__(self) -> None:
+        self._references: dict[str, weakref.ref[Any]] = {}
+
+    def on(self, name: str, thing: T) -> T:
+        self._references[name] = weakref.ref(thing)
+        return thing
+
+    def left(self) -> list[str]:
+        return [name for name, reference in self._references.items() if reference() is not None]
 
 
 class Driven:

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import gc
-import weakref
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 import conc
-from conc.lowlevel import current_runtime, current_task
 from conc.sync import Event, Semaphore
 from conc_testing import settle
-from tests.kernel.support import run
+from tests.kernel.support import Failure, Thing, Watch, run
 
-
-@pytest.fixture(autouse=True)
-def _without_the_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Thing:
-    """Something that can be watched dying."""
-
-
-class Failure(Exception):
-    """An error that can be watched dying."""
-
-
-X = TypeVar("X")
-
-
-class Watch:
-    """Weak references to what should be gone."""
-
-    def __init__(self) -> None:
-        self._references: dict[str, weakref.ref[Any]] = {}
-
-    def on(self, name: str, thing: X) -> X:
-        self._references[name] = weakref.ref(thing)
-        return thing
-
-    def left(self) -> list[str]:
-        return [name for name, reference in self._references.items() if reference() is not None]
+pytestmark = pytest.mark.usefixtures("without_the_collector")
 
 
 def test_a_task_that_returned_is_freed_with_its_arguments_and_value() -> None:
@@ -199,8 +165,14 @@ async def _swallow(thing: Thing) -> None:
         await conc.checkpoint()
 
 
+async def _select(thing: Thing) -> None:
+    async with conc.open_nursery() as nursery:
+        task = nursery.start_soon(_sleep, thing)
+        await conc.select(NEVER.acquiring(), Event().waiting(), task.joining(), conc.after(1000))
+
+
 WAITS: list[Callable[[Thing], Awaitable[None]]] = [
-    _sleep, _sleep_forever, _wait, _acquire, _nest, _time_out, _swallow
+    _sleep, _sleep_forever, _wait, _acquire, _nest, _time_out, _swallow, _select
 ]  # fmt: skip
 
 
@@ -342,108 +314,24 @@ def test_many_rounds_leave_no_garbage_for_the_collector() -> None:
     run(main)
 
 
-class Failing:
-    """Ways to fail, through frames that know the nursery, scope, task or semaphore that they used."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-
-    async def _fail(self, thing: Thing) -> None:
-        await conc.checkpoint()
-        raise self.watch.on("error", Failure())
-
-    async def _fail_in_the_end(self, thing: Thing) -> None:
-        try:
-            await conc.sleep_forever()
-        finally:
-            raise self.watch.on("error", Failure())
-
-    async def in_a_nursery(self, thing: Thing) -> None:
-        async with conc.open_nursery() as nursery:
-            nursery.start_soon(self._fail, thing)
-            await conc.sleep_forever()
-
-    async def behind_a_scope(self, thing: Thing) -> None:
-        with conc.CancelScope() as scope:
-            assert not scope.cancel_called
-        await self._fail(thing)
-
-    async def by_a_timeout(self, thing: Thing) -> None:
-        with conc.fail_after(1) as limit:
-            await conc.sleep_forever()
-        raise AssertionError(limit)
-
-    async def beside_a_cancellation(self, thing: Thing) -> None:
-        with conc.move_on_after(1) as limit:
-            async with conc.open_nursery() as nursery:
-                nursery.start_soon(self._fail_in_the_end, thing)
-                await conc.sleep_forever()
-        raise AssertionError(limit)
-
-    async def beside_a_timeout(self, thing: Thing) -> None:
-        with conc.fail_after(1) as limit:
-            async with conc.open_nursery() as nursery:
-                nursery.start_soon(self._fail_in_the_end, thing)
-                await conc.sleep_forever()
-        raise AssertionError(limit)
-
-    async def at_a_closed_semaphore(self, thing: Thing) -> None:
-        semaphore = Semaphore(0)
-        semaphore.close()
-        await semaphore.acquire()
-
-    async def at_a_semaphore_that_is_closed_meanwhile(self, thing: Thing) -> None:
-        async def close() -> None:
-            semaphore.close()
-
-        semaphore = Semaphore(0)
-        current_runtime().root_nursery.start_soon(close)
-        await semaphore.acquire()
-
-    async def by_joining_a_failure(self, thing: Thing) -> None:
-        async with conc.open_nursery() as nursery:
-            task = nursery.start_soon(self._fail, thing)
-            with conc.CancelScope(shield=True):
-                await task.join()
-
-    async def after_a_start(self, thing: Thing) -> None:
-        async def ready_then_fail(*, task_status: conc.TaskStatus) -> None:
-            task_status.started()
-            await self._fail(thing)
-
-        async with conc.open_nursery() as nursery:
-            await nursery.start(ready_then_fail)
-            await conc.sleep_forever()
-
-    async def in_clean_up(self, thing: Thing) -> None:
-        try:
-            with conc.move_on_after(1):
-                await conc.sleep_forever()
-        finally:
-            await self._fail(thing)
-
-    async def in_clean_up_of_a_cancelled_task(self, thing: Thing) -> None:
-        try:
-            current_task().cancel()
-            await conc.sleep_forever()
-        finally:
-            with conc.CancelScope(shield=True):
-                await self._fail(thing)
-
-
-@pytest.mark.parametrize("way", [name for name in vars(Failing) if not name.startswith("_")])
-def test_a_failure_is_freed_although_the_frames_that_it_passed_know_what_they_used(way: str) -> None:
-    watch = Watch()
-
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_a_select_leaves_no_garbage_for_the_collector(is_ready: bool) -> None:
     async def main() -> None:
-        try:
-            async with conc.open_nursery() as nursery:
-                child = getattr(Failing(watch), way)
-                watch.on("task", nursery.start_soon(child, watch.on("argument", Thing())))
-                await conc.sleep_forever()
-        except* Exception:
-            pass
-        await settle()
-        assert watch.left() == []
+        one, other = Semaphore(0), Semaphore(0)
+        for _ in range(50):
+            if is_ready:
+                other.release()
+            index, _ = await conc.select(one.acquiring(), other.acquiring(), conc.after(1))
+            assert index == (1 if is_ready else 2)
+            with conc.move_on_after(1):
+                await conc.select(one.acquiring(), other.acquiring())
+        gc.collect()
+        for _ in range(50):
+            if is_ready:
+                other.release()
+            await conc.select(one.acquiring(), other.acquiring(), conc.after(1))
+            with conc.move_on_after(1):
+                await conc.select(one.acquiring(), other.acquiring())
+        assert gc.collect() == 0
 
     run(main)

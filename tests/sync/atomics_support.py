@@ -71,7 +71,7 @@ class Steps(ast.NodeTransformer):
 
     visit_Attribute = visit_Subscript = visit_Call = _after_step  # noqa: N815
 
-    def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
         self.generic_visit(node)
         return [*ast.parse("step()").body, node]
 
@@ -89,14 +89,17 @@ class Stepped:
             assert right in source, f"{right!r} is no longer to be found"
             source = source.replace(right, wrong)
         tree = ast.fix_missing_locations(Steps().visit(ast.parse(source)))
-        names: dict[str, Any] = {"__name__": "stepped_atomics", "step": lambda: self.before_step()}
+        names: dict[str, Any] = {"__name__": "stepped_atomics", "step": self._step}
         self.before_step: Act = do_nothing
         # Annotations and base classes are evaluated too; they cost steps that nobody counts.
         exec(compile(tree, "stepped_atomics", "exec", dont_inherit=True), names)
         self.AtomicInt: type[AtomicInt] = names["AtomicInt"]
         self.AtomicRef: type[AtomicRef[Any]] = names["AtomicRef"]
 
-    def steps_of(self, act: Act) -> int:
+    def _step(self) -> None:
+        self.before_step()
+
+    def steps_of(self, target: Any, call: Call) -> int:
         """How many steps a call takes."""
         steps = 0
 
@@ -105,7 +108,7 @@ class Stepped:
             steps += 1
 
         self.before_step = count
-        act()
+        do(target, call)
         self.before_step = do_nothing
         return steps
 
@@ -125,6 +128,12 @@ class Stepped:
             act()
         finally:
             self.before_step = do_nothing
+
+
+def do(target: Any, call: Call) -> Any:
+    """Do an operation on an atomic, or on a model of one."""
+    name, arguments = call
+    return getattr(target, name)(*arguments)
 
 
 def do_nothing() -> None:
@@ -169,8 +178,7 @@ class BrokenRef(AtomicRef[Any]):
 class Played:
     """An operation that a player has done: between which moments, and what came out."""
 
-    name: str
-    arguments: tuple[Any, ...]
+    call: Call
     begin: int
     result: Any = None
     end: int = FOR_EVER
@@ -214,10 +222,10 @@ class Stage:
 
     def _act(self, player: int) -> None:
         self._cues[player].acquire()
-        for name, arguments in self._programs[player]:
-            played = Played(name, arguments, self._tick())
+        for call in self._programs[player]:
+            played = Played(call, self._tick())
             self.played[player].append(played)
-            played.result = getattr(self._target, name)(*arguments)
+            played.result = do(self._target, call)
             played.end = self._tick()
         self._running.remove(player)
         self._cue_next()
@@ -250,7 +258,7 @@ def explains(played: list[list[Played]], model: Model, final: Any) -> bool:
     for player, operations in enumerate(played):
         if operations and all(operations[0].begin < head.end for head in heads):
             trial = Model(model.value, model.same)
-            result = getattr(trial, operations[0].name)(*operations[0].arguments)
+            result = do(trial, operations[0].call)
             rest = [*played[:player], operations[1:], *played[player + 1 :]]
             if model.same(result, operations[0].result) and explains(rest, trial, final):
                 return True

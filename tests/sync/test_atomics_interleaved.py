@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +15,7 @@ from tests.sync.atomics_support import (
     Schedule,
     Stage,
     Stepped,
+    do,
     explains,
     two_switches,
 )
@@ -31,10 +30,6 @@ WRONG = {
     "swap believes it was first": ("if last[1] is new:", "if True:"),
     "compare_exchange believes it was first": ("if last[1] is not new:", "if False:"),
     "load believes the head": ("head[0] if len(head) == 1 else self._last()[0]", "head[0]"),
-    "compare_exchange believes the head": (
-        "last = self._last()\n            if last[0]",
-        "last = self._head\n            if last[0]",
-    ),
 }
 
 ADD: Call = ("fetch_add", (1,))
@@ -62,11 +57,6 @@ CALLS = st.one_of(
 )
 
 
-def do(target: Any, call: Call) -> Any:
-    name, arguments = call
-    return getattr(target, name)(*arguments)
-
-
 def holds(stepped: Stepped, programs: list[list[Call]], schedule: Schedule) -> bool:
     """Whether threads that take turns so come to results that they could have come to one after the other."""
     target = stepped.AtomicInt(0)
@@ -76,7 +66,7 @@ def holds(stepped: Stepped, programs: list[list[Call]], schedule: Schedule) -> b
 
 
 def holds_always(stepped: Stepped, first: Call, second: Call) -> bool:
-    steps = [stepped.steps_of(lambda: do(stepped.AtomicInt(0), call)) for call in (first, second)]  # noqa: B023
+    steps = [stepped.steps_of(stepped.AtomicInt(0), call) for call in (first, second)]
     return all(holds(stepped, [[first], [second, LOAD]], schedule) for schedule in two_switches(*steps))
 
 
@@ -116,7 +106,7 @@ def test_a_signal_handler_may_use_the_atomic_that_it_interrupts(first: Call, sec
     stepped = Stepped()
     orders = [one_after_the_other(first, second), one_after_the_other(second, first)]
 
-    for step in range(1, stepped.steps_of(lambda: do(stepped.AtomicInt(0), first)) + 1):
+    for step in range(1, stepped.steps_of(stepped.AtomicInt(0), first) + 1):
         target = stepped.AtomicInt(0)
         stepped.interrupt(lambda: do(target, first), step, lambda: do(target, second))  # noqa: B023
         target._check()
@@ -139,7 +129,7 @@ def test_an_interrupted_operation_has_happened_or_has_not_and_keeps_nobody_out(c
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    for step in range(1, stepped.steps_of(lambda: do(stepped.AtomicInt(0), call)) + 1):
+    for step in range(1, stepped.steps_of(stepped.AtomicInt(0), call) + 1):
         target = stepped.AtomicInt(0)
         with pytest.raises(KeyboardInterrupt):
             stepped.interrupt(lambda: do(target, call), step, interrupt)  # noqa: B023
@@ -156,7 +146,7 @@ def test_a_thread_that_is_stopped_in_an_operation_keeps_nobody_out(call: Call) -
     stepped = Stepped()
     others = [ADD, SWAP, ADD, ("compare_exchange", (101, 5)), ADD]
 
-    for step in range(1, stepped.steps_of(lambda: do(stepped.AtomicInt(0), call)) + 1):
+    for step in range(1, stepped.steps_of(stepped.AtomicInt(0), call) + 1):
         assert holds(stepped, [[call], others], [(0, step), (1, 10_000)])
 
 
@@ -164,26 +154,22 @@ class Thing:
     """Something whose end can be seen."""
 
 
-@pytest.mark.parametrize("operation", ["swap", "load", "compare_exchange"])
-def test_what_a_stopped_thread_kept_in_memory_is_let_go_of_when_it_goes_on(operation: str) -> None:
+def test_what_is_replaced_while_an_operation_stands_still_is_let_go_of_after_it() -> None:
     stepped = Stepped()
     first = Thing()
-    arguments: Callable[[], tuple[Any, ...]] = {
-        "swap": lambda: (Thing(),),
-        "load": lambda: (),
-        "compare_exchange": lambda: (first, Thing()),
-    }[operation]
+    calls: list[Call] = [LOAD, ("store", (None,)), ("swap", (None,)), ("compare_exchange", (first, None))]
 
-    steps = stepped.steps_of(lambda: do(stepped.AtomicRef(first), (operation, arguments())))
-    for step in range(1, steps + 1):
-        target = stepped.AtomicRef(first)
-        things = [Thing() for _ in range(5)]
-        ends = [weakref.ref(thing) for thing in things]
-        programs = [[(operation, arguments())], [("store", (things.pop(0),)) for _ in range(5)]]
-        played = Stage(stepped, target, programs, [(0, step), (1, 10_000)]).play()
-        for _, *others in [programs, *played]:
-            others.clear()
-        programs.clear()
-        played.clear()
-        kept = target.load()
-        assert [end() for end in ends if end() is not None and end() is not kept] == []
+    for call in calls:
+        for step in range(1, stepped.steps_of(stepped.AtomicRef(first), call) + 1):
+            target = stepped.AtomicRef(first)
+            ends = []
+
+            def replace_often() -> None:
+                for thing in (Thing() for _ in range(5)):
+                    target.store(thing)  # noqa: B023
+                    ends.append(weakref.ref(thing))  # noqa: B023
+
+            stepped.interrupt(lambda: do(target, call), step, replace_often)  # noqa: B023
+            last = target.load()
+            assert [end() for end in ends if end() not in {None, last}] == []
+            assert len(ends) == 5

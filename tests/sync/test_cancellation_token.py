@@ -9,7 +9,6 @@ import pytest
 
 import conc
 from conc.sync import CancellationToken, Event
-from conc.task.select import select
 from conc_testing import settle
 from tests.kernel.support import run
 from tests.sync.outside import until_waiting
@@ -98,11 +97,11 @@ def test_a_select_waits_for_the_token_beside_others() -> None:
     async def main() -> None:
         token = CancellationToken()
         async with conc.open_nursery() as nursery:
-            choosing = nursery.start_soon(select, Event().waiting(), token.waiting())
+            choosing = nursery.start_soon(conc.select, Event().waiting(), token.waiting())
             await settle()
             token.cancel()
             assert await choosing.join() == (1, None)
-        assert await select(token.waiting()) == (0, None)
+        assert await conc.select(token.waiting()) == (0, None)
 
     run(main)
 

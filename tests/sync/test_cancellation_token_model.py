@@ -1,4 +1,4 @@
-"""Tokens against a tree of names: who is cancelled by whom, whatever was dropped, and what becomes of those who wait."""
+"""Tokens against a tree of names: who is cancelled by whom, whatever was dropped, and what becomes of who waits."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import conc
 from conc.errors import WouldBlock
 from conc.lowlevel import current_task
 from conc.sync import CapacityLimiter, Event
-from conc.task.select import select
 from conc_testing import settle
 from tests.kernel.support import run
 from tests.sync.outside import interrupt_after_grants, until_waiting
@@ -112,7 +111,7 @@ def test_a_borrower_that_holds_a_token_is_told() -> None:
         with pytest.raises(RuntimeError, match="already"):
             await limiter.acquire_on_behalf_of(current_task())
         with pytest.raises(RuntimeError, match="already"):
-            await select(limiter.acquiring())
+            await conc.select(limiter.acquiring())
         assert limiter.borrowed_tokens == 1
         limiter.release()
 
@@ -338,8 +337,8 @@ def test_a_select_borrows_for_its_task_and_only_if_that_branch_is_granted() -> N
         limiter, event = CapacityLimiter(1), Event()
         await limiter.acquire_on_behalf_of("main")
         async with conc.open_nursery() as nursery:
-            losing = nursery.start_soon(select, limiter.acquiring(), event.waiting())
-            winning = nursery.start_soon(select, limiter.acquiring(), limiter.acquiring_on_behalf_of("else"))
+            losing = nursery.start_soon(conc.select, limiter.acquiring(), event.waiting())
+            winning = nursery.start_soon(conc.select, limiter.acquiring(), limiter.acquiring_on_behalf_of("else"))
             nursery.start_soon(borrow, limiter, order, "behind")
             await settle()
             event.set()

@@ -10,8 +10,8 @@ import pytest
 
 import conc
 from conc.errors import WouldBlock
+from conc.lowlevel import current_runtime
 from conc.sync import Event, Notify, Semaphore
-from conc.task.select import select
 from conc_testing import settle
 from tests.kernel.support import run
 from tests.sync.outside import interrupt_after_grants, until_waiting
@@ -282,6 +282,35 @@ def test_a_pending_cancellation_is_raised_before_the_permit_is_taken() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("wake", [Notify.notify_one, Notify.notify_last, Notify.notify_waiters])
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_woken_waiter_whose_run_is_stopped_by_force_passes_on_what_was_for_one(
+    wake: Callable[[Notify], None], alone: bool
+) -> None:
+    notify = Notify()
+
+    async def wait() -> None:
+        with conc.CancelScope(shield=True):
+            await (notify.notified() if alone else conc.select(notify.notifying(), Event().waiting()))
+
+    async def hold_up() -> None:
+        try:
+            with conc.CancelScope(shield=True):
+                await conc.sleep_forever()
+        finally:  # the run is being stopped: who waits is woken now, and closed before it runs
+            wake(notify)
+
+    async def main() -> None:
+        root_nursery = current_runtime().root_nursery
+        for act in (wait, hold_up):  # what was started last is closed first
+            root_nursery.start_soon(act)
+        await conc.checkpoint()
+
+    with pytest.raises(RuntimeError, match="stopped because of shutdown_timeout"):
+        conc.run(main, shutdown_timeout=0.01)
+    assert notify.statistics() == (0, wake is not Notify.notify_waiters, wake is Notify.notify_waiters)
+
+
 # ---- several at a time -----------------------------------------------------------------------------------------------
 
 
@@ -292,7 +321,7 @@ def test_a_select_that_was_granted_elsewhere_takes_no_notification() -> None:
         notify, event = Notify(), Event()
 
         async def choose() -> None:
-            index, _ = await select(notify.notifying(), event.waiting())
+            index, _ = await conc.select(notify.notifying(), event.waiting())
             order.append(f"branch {index}")
 
         async with conc.open_nursery() as nursery:
@@ -314,15 +343,15 @@ def test_a_select_takes_a_stored_permit_or_is_woken() -> None:
         notify = Notify()
         epoch = notify.epoch
         notify.notify_one()
-        assert await select(Event().waiting(), notify.notifying()) == (1, None)
+        assert await conc.select(Event().waiting(), notify.notifying()) == (1, None)
         assert not notify.statistics().permit_stored
         async with conc.open_nursery() as nursery:
-            choosing = nursery.start_soon(select, notify.notifying(), Event().waiting())
+            choosing = nursery.start_soon(conc.select, notify.notifying(), Event().waiting())
             await settle()
             notify.notify_last()
             assert await choosing.join() == (0, None)
             notify.notify_waiters()
-            assert await select(notify.notifying(since=epoch)) == (0, None)
+            assert await conc.select(notify.notifying(since=epoch)) == (0, None)
 
     run(main)
 

@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import conc
 from conc.sync import Event, TaskTracker
-from conc.task.select import select
 from conc_testing import settle
 from tests.kernel.support import Driven, fail, messages, nothing, run
 from tests.sync.outside import until_waiting
@@ -315,11 +314,11 @@ def test_a_select_waits_for_the_tracker_beside_others() -> None:
     async def main() -> None:
         tracker = TaskTracker()
         async with conc.open_nursery() as nursery:
-            choosing = nursery.start_soon(select, Event().waiting(), tracker.waiting())
+            choosing = nursery.start_soon(conc.select, Event().waiting(), tracker.waiting())
             await settle()
             tracker.close()
             assert await choosing.join() == (1, None)
-        assert await select(tracker.waiting()) == (0, None)
+        assert await conc.select(tracker.waiting()) == (0, None)
 
     run(main)
 

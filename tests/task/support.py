@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
+
+import pytest
 
 import conc
 from conc.lowlevel import current_task
+from conc.task import JoinSet
 
 T = TypeVar("T")
+Call = Callable[..., Awaitable[Any]]
+COMBINATIONS: tuple[Call, ...] = (conc.join, conc.race, conc.first_ok)
+both_orders = pytest.mark.parametrize("ordered", [True, False])
 
 
 class Log:
@@ -59,10 +65,47 @@ async def resist(seconds: float, error: Exception | None = None, value: str = "l
         return value
 
 
+class Counted:
+    """A source that knows how far it was read; `give_up` after so many items."""
+
+    def __init__(self, count: int, error: Exception | None = None) -> None:
+        self.count = count
+        self.error = error
+        self.read = 0
+
+    def __iter__(self) -> Iterator[int]:
+        while self.read < self.count:
+            self.read += 1
+            yield self.read - 1
+        if self.error is not None:
+            raise self.error
+
+
+class AsyncCounted(Counted):
+    """The same, a second for each item."""
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        self._items = iter(self)
+        return self
+
+    async def __anext__(self) -> int:
+        await conc.sleep(1)
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+async def double(number: int) -> int:
+    await conc.sleep(1)
+    return 2 * number
+
+
+async def values_of(tasks: JoinSet) -> list[object]:
+    """Take all, and their values."""
+    return [task.join_nowait() async for task in tasks]
+
+
 def is_closed(coro: Any) -> bool:
     """Whether a coroutine that never ran was closed."""
     return coro.cr_frame is None
-
-
-Call = Callable[..., Awaitable[Any]]
-COMBINATIONS: tuple[Call, ...] = (conc.join, conc.race, conc.first_ok)

@@ -8,7 +8,7 @@ import conc
 from conc.errors import ClosedResource, WouldBlock
 from conc.lowlevel import Operation, current_runtime, task_tree
 from conc.sync import Event, Semaphore
-from conc_testing import settle
+from conc_testing import VirtualClock, settle
 from tests.kernel.support import run
 
 
@@ -252,7 +252,8 @@ def test_two_branches_on_one_primitive_take_once() -> None:
     run(main)
 
 
-def test_two_branches_that_wait_in_one_line_take_once_and_the_next_is_served() -> None:
+@pytest.mark.parametrize("seed", range(5))  # whatever order the branches are tried in
+def test_two_branches_that_wait_in_one_line_take_once_and_the_next_is_served(seed: int) -> None:
     async def main() -> None:
         semaphore = Semaphore(0)
         async with conc.open_nursery() as nursery:
@@ -269,7 +270,7 @@ def test_two_branches_that_wait_in_one_line_take_once_and_the_next_is_served() -
         assert semaphore.value == 0
         semaphore._check()
 
-    run(main)
+    conc.run(main, clock=VirtualClock(), seed=seed)
 
 
 def test_the_same_operation_may_be_used_by_many_selects_at_a_time() -> None:

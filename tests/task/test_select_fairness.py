@@ -1,4 +1,4 @@
-"""A loop of selects beside plain waiters gets its turn, within a number of grants that the lengths of the lines bound."""
+"""A loop of selects beside plain waiters gets its turn: after as many grants, at most, as others stand in its lines."""
 
 from __future__ import annotations
 

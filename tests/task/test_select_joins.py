@@ -184,11 +184,12 @@ def test_the_first_strand_that_ends_decides(workers: int) -> None:
         events = [Event() for _ in range(3)]
         async with conc.open_nursery(parallel=True) as nursery:
             tasks = [nursery.start_soon(give, number, event) for number, event in enumerate(events)]
+            waiting: list[conc.Task[int] | None] = list(tasks)
             for number in (2, 0, 1):
                 events[number].set()
-                waiting = [task if task.outcome is None else None for task in tasks]
                 index, value = await conc.select(*(task and task.joining() for task in waiting))
                 assert index == value == number
+                waiting[number] = None
         assert await conc.select(tasks[1].joining()) == (0, 1)
 
     conc.run(main, workers=workers)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,9 @@ import conc
 import conc.threads.pool as pool_module
 from conc.lowlevel import current_runtime
 from conc.sync import CapacityLimiter, Event
+from conc.threads.job import Job
+from conc.threads.loan import Loan
+from conc.threads.pool import Pool
 from conc.threads.portal import runtime_portal
 from conc_testing import VirtualClock
 from tests.threads.support import Gate, hasty_switching
@@ -22,6 +28,14 @@ async def until_free(limiter: CapacityLimiter) -> None:
     with conc.fail_after(5):
         while limiter.borrowed_tokens:
             await conc.sleep(0.0005)
+
+
+async def abandon_when_it_runs(limiter: CapacityLimiter, gate: Gate, fn: Callable[[], object]) -> None:
+    """Leave a call of `fn`, which comes to the gate, as soon as it is there."""
+    async with conc.open_nursery() as nursery:
+        task = nursery.start_soon(lambda: conc.to_thread(fn, abandon_on_cancel=True, limiter=limiter))
+        await gate.arrives()
+        task.cancel()
 
 
 def test_as_many_calls_run_at_a_time_as_there_are_tokens() -> None:
@@ -171,6 +185,25 @@ def test_a_call_for_which_there_is_no_thread_gives_its_token_back(monkeypatch: p
     conc.run(main)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_second_interrupt_as_the_call_gets_in_line_leaves_no_token_behind(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limiter = CapacityLimiter(1)
+
+    def strike(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        await conc.to_thread(int, limiter=limiter)
+
+    monkeypatch.setattr(Pool, "_summon", strike)
+    monkeypatch.setattr(pool_module, "ARRIVAL_SECONDS", 0.001)
+    with pytest.raises(KeyboardInterrupt):
+        conc.run(main, workers=workers)
+    assert limiter.borrowed_tokens == 0
+
+
 # ---- cancelled while it runs -----------------------------------------------------------------------------------------
 
 
@@ -179,14 +212,13 @@ def test_a_call_that_keeps_its_task_keeps_the_token_to_its_end() -> None:
 
     async def main() -> None:
         limiter = CapacityLimiter(1)
-        with conc.move_on_after(0.001):
-            async with conc.open_nursery() as nursery:
-                task = nursery.start_soon(lambda: conc.to_thread(gate, "value", limiter=limiter))
-                await gate.arrives()
-                with conc.CancelScope(shield=True):
-                    await conc.sleep(0.002)
-                assert limiter.borrowed_tokens == 1
-                gate.open()
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(lambda: conc.to_thread(gate, "value", limiter=limiter))
+            await gate.arrives()
+            task.cancel()
+            await conc.sleep(0.001)
+            assert limiter.borrowed_tokens == 1
+            gate.open()
         assert task.join_nowait() == "value"
         assert limiter.borrowed_tokens == 0
 
@@ -198,9 +230,7 @@ def test_an_abandoned_call_keeps_the_token_until_its_thread_is_through() -> None
 
     async def main() -> None:
         limiter = CapacityLimiter(1)
-        with conc.move_on_after(0.001) as scope:
-            await conc.to_thread(gate, "late", abandon_on_cancel=True, limiter=limiter)
-        assert scope.cancelled_caught
+        await abandon_when_it_runs(limiter, gate, partial(gate, "late"))
         async with conc.open_nursery() as nursery:
             following = nursery.start_soon(lambda: conc.to_thread(gate, "next", limiter=limiter))
             await conc.sleep(0.002)
@@ -214,10 +244,16 @@ def test_an_abandoned_call_keeps_the_token_until_its_thread_is_through() -> None
 
 
 def test_who_waits_for_the_token_of_an_abandoned_call_is_in_no_deadlock() -> None:
+    gate = Gate()
+
+    def last_a_while() -> None:
+        gate()
+        time.sleep(0.02)
+
     async def main() -> None:
         limiter = CapacityLimiter(1)
-        with conc.move_on_after(0.001):
-            await conc.to_thread(time.sleep, 0.05, abandon_on_cancel=True, limiter=limiter)
+        gate.open()
+        await abandon_when_it_runs(limiter, gate, last_a_while)
         assert await conc.to_thread(int, limiter=limiter) == 0
 
     conc.run(main)
@@ -225,9 +261,15 @@ def test_who_waits_for_the_token_of_an_abandoned_call_is_in_no_deadlock() -> Non
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_when_an_abandoned_call_with_a_token_has_ended_a_deadlock_is_found(workers: int) -> None:
+    gate = Gate()
+
+    def last_a_while() -> None:
+        gate()
+        time.sleep(0.02)
+
     async def main() -> None:
-        with conc.move_on_after(0.001):
-            await conc.to_thread(time.sleep, 0.02, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+        gate.open()
+        await abandon_when_it_runs(CapacityLimiter(1), gate, last_a_while)
         await Event().wait()
 
     with pytest.raises(conc.Deadlock):
@@ -277,19 +319,37 @@ def test_a_run_that_is_stopped_gives_back_what_never_ran_and_leaves_the_rest_to_
     assert gate.passed == [1]
 
 
+def test_a_call_that_is_in_line_when_the_pool_is_closed_gives_its_token_back() -> None:
+    limiter, gate, pool = CapacityLimiter(1), Gate(), Pool(1, set())
+    crew: Any = SimpleNamespace(wakers={})
+    task: Any = None  # not asked for anything: nobody is cancelled, and nobody woken
+    loan = Loan(limiter, crew, int)
+    limiter.acquire_on_behalf_of_nowait(loan)
+    running = Job(pool, task, partial(gate), True, None)
+    waiting = Job(pool, task, partial(int), True, loan)
+    pool.submit(running)
+    gate.arrive()
+    pool.submit(waiting)
+
+    pool.close()
+    assert limiter.borrowed_tokens == 1
+    for job in (running, waiting):
+        job.abandon()
+        job.abandon()
+
+    assert limiter.borrowed_tokens == 0
+    gate.open()
+
+
 def test_a_limiter_is_shared_by_runs_that_follow_one_another() -> None:
     limiter = CapacityLimiter(1)
     gate = Gate()
-
-    async def abandon() -> None:
-        with conc.move_on_after(0.001):
-            await conc.to_thread(gate, 1, abandon_on_cancel=True, limiter=limiter)
 
     async def follow() -> None:
         gate.open()
         await conc.to_thread(gate, 2, limiter=limiter)
 
-    conc.run(abandon)
+    conc.run(abandon_when_it_runs, limiter, gate, partial(gate, 1))
     assert limiter.borrowed_tokens == 1
     conc.run(follow)
     assert limiter.borrowed_tokens == 0

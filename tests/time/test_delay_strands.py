@@ -138,7 +138,7 @@ class Churn:
         keys: list[tuple[DelayKey, int]] = []
         for step in range(self.rounds):
             item = number * self.rounds + step
-            key = self.queue.insert(item, (item * 7919 % 5) / 1000)
+            key = self.queue.insert(item, (item * 7919 % 11) / 1000)
             keys.append((key, item))
             other, other_item = keys[step * 31 % len(keys)]
             try:
@@ -146,7 +146,7 @@ class Churn:
                     assert self.queue.remove(other) == other_item
                     self.removed[number].append(other_item)
                 elif step % 3 == 1:
-                    self.queue.reset(other, (step % 4) / 1000)
+                    self.queue.reset(other, (step % 8) / 1000)
             except KeyError:
                 pass  # it was received in the meantime, or removed before
 
@@ -155,20 +155,20 @@ class Churn:
 @pytest.mark.usefixtures("switching")
 async def test_with_threads_that_insert_reset_and_remove_nothing_is_lost_or_comes_twice() -> None:
     queue = DelayQueue[int]()
-    churn = Churn(queue, threads=3, rounds=600)
+    churn = Churn(queue, threads=3, rounds=1000)
     received: list[list[int]] = [[] for _ in range(4)]
 
-    async def consumer(own: list[int]) -> None:
+    async def consumer(own: list[int], patience: float) -> None:
         while True:
             try:
-                with conc.move_on_after(0.002):  # some waits are cancelled, at any moment
+                with conc.move_on_after(patience):  # some waits are cancelled, at any moment
                     own.append(await queue.receive())
             except EndOfChannel:
                 return
 
     async with conc.open_nursery(parallel=True) as nursery:
-        for own in received:
-            nursery.start_soon(consumer, own)
+        for number, own in enumerate(received):
+            nursery.start_soon(consumer, own, 0.0001 * 4**number)
         for thread in churn.threads:
             thread.start()
         for thread in churn.threads:
@@ -178,4 +178,4 @@ async def test_with_threads_that_insert_reset_and_remove_nothing_is_lost_or_come
     queue._check()
     assert len(queue) == 0
     everything = [item for own in [*received, *churn.removed] for item in own]
-    assert sorted(everything) == list(range(1800))
+    assert sorted(everything) == list(range(3000))
