@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 
 PROCESSES = 2
+CONNECTING_MS = 100
 POLL_S = 0.1
 RECEIVE_BYTES = 256 * 1024
 ABORTIVE = struct.pack("ii", 1, 0)
@@ -129,13 +130,15 @@ def main(arguments: list[str]) -> None:
     mode, *numbers = arguments
     port, message_bytes, connections, warm_up_ms, measure_ms, server, core = map(int, numbers)
     processes = min(PROCESSES, connections)
-    start_up_ns = 500_000_000  # until both have started and connected
-    begin_ns = time.perf_counter_ns() + start_up_ns + warm_up_ms * 1_000_000
-    end_ns = begin_ns + measure_ms * 1_000_000
     message = (bytes(range(256)) * (message_bytes // 256 + 1))[:message_bytes]
     shares_of_connections = [len(range(i, connections, processes)) for i in range(processes)]
-    jobs = [Job(mode, port, message, share, begin_ns, end_ns, core) for share in shares_of_connections]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    context = multiprocessing.get_context("spawn")
+    all_there = context.Barrier(processes + 1)
+    with context.Pool(processes, initializer=all_there.wait) as pool:
+        all_there.wait()  # a machine with much to do may need a second to start them
+        begin_ns = time.perf_counter_ns() + (CONNECTING_MS + warm_up_ms) * 1_000_000
+        end_ns = begin_ns + measure_ms * 1_000_000
+        jobs = [Job(mode, port, message, share, begin_ns, end_ns, core) for share in shares_of_connections]
         under_way = pool.map_async(work, jobs)
         time.sleep(max(0, begin_ns - time.perf_counter_ns()) / 1e9)
         cpu = process_cpu_ns(server)

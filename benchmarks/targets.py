@@ -43,6 +43,7 @@ TARGETS = (
     Target("notify_one_100", "wall_ns", FASTEST_PEER, 0.60),
     Target("from_thread", "wall_ns", "janus", 0.50),
     Target("from_thread", "wall_ns", "asyncio", 0.50),
+    Target("from_thread", "wall_ns", "uvloop", 0.50),
     Target("tcp_echo_1k_50", "cpu_ns", "uvloop streams", 0.75),
     Target("tcp_echo_1k_50", "cpu_ns", "C epoll", 1.4),
     Target("memory_per_task", "task_bytes", "asyncio", 1.0),

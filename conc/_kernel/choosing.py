@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from conc._kernel.operation import LATER
 from conc._kernel.suspend import GRANTED
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
 
 Numbered = tuple[int, "Operation[Any]"]  # a branch: its place among the arguments, and what it does
+Done = tuple[int, "Operation[Any]", Any]  # the same, and what was granted
+
+NUMBER: Final = attrgetter("number")
 
 
 class Branch(Waiter):
@@ -43,7 +47,9 @@ class Branch(Waiter):
     def claim(self) -> bool:
         """Decide the select for this branch: False if it was decided. From any thread, under the lock of its line."""
         choice = self.choice
-        if not choice.claim():
+        try:
+            choice.token.pop()
+        except IndexError:
             return False
         choice.winner = self
         choice.task.wait = GRANTED
@@ -87,27 +93,28 @@ class Choice:
         """What is waited for, in words."""
         return f"select of {', '.join(branch.operation.reason for branch in self.branches)}"
 
-    def begin(self, operations: Sequence[Numbered]) -> tuple[int, Operation[Any], Any] | None:
-        """Do the first operation that is ready: its branch, and what was granted. Else get in line for all of them, and
-        return None; the task then suspends, and calls `end`."""
+    def begin(self, operations: Sequence[Numbered], tries: Sequence[Numbered]) -> Done | None:
+        """Do the first of `tries` that is ready: its branch, and what was granted. Else get in line for all of
+        `operations`, which are the same in their own order, and return None; the task then suspends, and calls `end`.
+        """
         task = self.task
-        locks = {queue.lock: queue.number for _, operation in operations if (queue := operation.queue) is not None}
-        # In one order for all, or two selects could wait for one another. Without the GIL two queues that were made in
-        # the same moment may have the same number.
-        in_order = sorted(locks, key=lambda lock: (locks[lock], id(lock))) if len(locks) > 1 else list(locks)
+        queues = [operation.queue for _, operation in operations if operation.queue is not None]
+        if len(queues) > 1:
+            queues.sort(key=NUMBER)  # one order for all, or two selects could wait for one another
+        locks = dict.fromkeys([queue.lock for queue in queues])  # each of them once
         woken: list[Waiter] = []
         done = None
-        for lock in in_order:
+        for lock in locks:
             lock.acquire()
         try:
-            for index, operation in operations:
+            for index, operation in tries:
                 granted = operation.attempt(task, woken)
                 if granted is not LATER:
                     done = index, operation, granted
                     break
             else:
                 task.wait = self
-                self.branches = [Branch(self, index, operation) for index, operation in sorted(operations)]
+                self.branches = [Branch(self, index, operation) for index, operation in operations]
                 for branch in self.branches:
                     if branch.operation.queue is not None:
                         branch.operation.enter(branch)
@@ -115,7 +122,7 @@ class Choice:
                     if branch.operation.looks_again:
                         branch.operation.look_again(woken)
         finally:
-            for lock in in_order:
+            for lock in locks:
                 lock.release()
         for waiter in woken:
             waiter.resume()
@@ -124,7 +131,7 @@ class Choice:
                 branch.operation.enter(branch)
         return done
 
-    def end(self) -> tuple[int, Operation[Any], Any]:
+    def end(self) -> Done:
         """The task was resumed: leave the other lines, and return the branch that was granted, as `begin` does."""
         winner = self.winner
         assert winner is not None, "a select was resumed without a grant"
@@ -136,17 +143,11 @@ class Choice:
         _, operation, granted = self.end()
         operation.give_back(granted)
 
-    def claim(self) -> bool:
-        """Decide the wait: False if it was decided. From any thread."""
+    def withdraw(self, task: Task[Any]) -> bool:
+        """The task was cancelled: leave all lines, unless a branch was granted."""
         try:
             self.token.pop()
         except IndexError:
-            return False
-        return True
-
-    def withdraw(self, task: Task[Any]) -> bool:
-        """The task was cancelled: leave all lines, unless a branch was granted."""
-        if not self.claim():
             return False
         self.leave()
         return True

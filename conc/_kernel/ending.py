@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conc._kernel.holding import HeldQueue
 from conc._kernel.joining import tell_joiners
 from conc._kernel.task import Task
 from conc._kernel.tree import open_nurseries
@@ -79,5 +80,8 @@ def close_task(worker: Worker, task: Task[Any]) -> None:
     worker.task = None
     task.scope = task.base_scope
     task.leave(None, RunFinished("the runtime was stopped before this task ended"))
+    for joiner in task.take_joiners():
+        if isinstance(joiner, HeldQueue):  # in which threads may stand, and tasks of another runtime
+            joiner.tell()
     if worker.watched:
         worker.watched.task_exited(task)

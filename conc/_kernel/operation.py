@@ -13,18 +13,19 @@ from conc._kernel.outsider import Outsider, check_timeout
 from conc._kernel.suspend import GRANTED, PARK, Marker
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc._os.threads import current_thread
-from conc.errors import WouldBlock
+from conc.errors import ConcError, WouldBlock
 
 if TYPE_CHECKING:
     from conc._kernel.choosing import Branch
     from conc._kernel.task import Task
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 LATER: Final = Marker("LATER")  # what `attempt` returns when the party has to wait
 
 
-class Operation(Generic[T]):
+class Operation(Generic[T_co]):
     """What one branch of a select does. Made by the methods that end in -ing; stateless, or for one use.
 
     `attempt` and `enter` are called under the lock of `queue`, if there is one: they wait for nothing, raise nothing
@@ -64,7 +65,7 @@ class Operation(Generic[T]):
         For primitives whose usual case takes no lock; they have `looks_again`.
         """
 
-    def finish(self, granted: Any) -> T:
+    def finish(self, granted: Any) -> T_co:
         """The result of what was granted; or raises. By the party, without the lock."""
         return granted  # type: ignore[no-any-return]
 
@@ -78,7 +79,7 @@ class Operation(Generic[T]):
         return f"<operation {self.reason}>"
 
 
-class QueueOperation(Operation[T]):
+class QueueOperation(Operation[T_co]):
     """An operation of a primitive with a wait queue: the same few lines serve all its forms."""
 
     __slots__ = ("queue", "request")
@@ -102,7 +103,7 @@ class QueueOperation(Operation[T]):
         """Leave the line; whoever that frees is served."""
         self.queue.withdraw(branch)
 
-    def would_block(self) -> WouldBlock:
+    def would_block(self) -> ConcError:
         """The error of the form that does not wait."""
         return WouldBlock(f"{self.reason} would have to wait")
 

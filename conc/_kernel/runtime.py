@@ -17,7 +17,7 @@ from conc._kernel.observe import Instrument, Policy, Seam, Watchers
 from conc._kernel.root import RootNursery, ShutdownLimit
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
-from conc._kernel.tree import task_tree
+from conc._kernel.tree import task_tree, who_waits_for_what
 from conc._kernel.verdict import sum_up
 from conc._kernel.worker import Worker
 from conc._os import process, threads
@@ -328,7 +328,7 @@ class Runtime:
         root = self._root
         assert root is not None
         if self._deadlock is None:
-            tree = str(task_tree(self))
+            tree = who_waits_for_what(task_tree(self))
             nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
             if self.clock.virtual:
                 nobody = (

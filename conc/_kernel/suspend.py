@@ -86,7 +86,7 @@ def _nothing() -> Generator[None, None, None]:
 
 def _ended() -> Awaitable[None]:
     ended = _nothing()
-    ended.close()  # type: ignore[attr-defined]
+    ended.close()
     return ended
 
 

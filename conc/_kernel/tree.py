@@ -44,6 +44,8 @@ class TaskNode:
         state: ``"running"``, ``"ready"``, ``"fresh"`` (not started), ``"parked"`` or ``"ended"``.
         reason: what a parked task waits for, else None.
         waited: for how many seconds a parked task has waited, else None.
+        blockers: the numbers of the tasks without which the wait cannot end, as far as that is known: who holds the
+            lock, who is joined, the children of the nursery.
         worker: the index of the worker that owns it, None for an unstarted strand.
         stack: where a parked task stands, outermost frame first; empty otherwise.
         nurseries: for each open nursery of the task, outermost first: whether it is parallel, and its children.
@@ -56,6 +58,7 @@ class TaskNode:
     reason: str | None
     waited: float | None
     worker: int | None
+    blockers: list[int] = field(default_factory=list)
     stack: list[Frame] = field(default_factory=list)
     nurseries: list[tuple[bool, list[TaskNode]]] = field(default_factory=list)
     beside: list[TaskNode] = field(default_factory=list)
@@ -168,6 +171,35 @@ def task_tree(runtime: Runtime, timeout: float = 0.25) -> TaskNode | None:
     return top
 
 
+def find_circle(tree: TaskNode) -> list[TaskNode]:
+    """Tasks of which each waits for the next, and the last for the first; none if there is no such circle."""
+    nodes = {node.id: node for node in tree.walk()}
+    seen: set[int] = set()
+    for start, node in nodes.items():
+        path: dict[int, Iterator[int]] = {} if start in seen else {start: iter(node.blockers)}
+        while path:
+            last = next(reversed(path))
+            following = next(path[last], None)
+            if following is None:
+                del path[last]
+            elif following in path:
+                numbers = list(path)
+                return [nodes[number] for number in numbers[numbers.index(following) :]]
+            elif following in nodes and following not in seen:
+                seen.add(following)
+                path[following] = iter(nodes[following].blockers)
+    return []
+
+
+def who_waits_for_what(tree: TaskNode | None) -> str:
+    """The tree as text, and the tasks in it that wait for one another."""
+    circle = [] if tree is None else find_circle(tree)
+    if not circle:
+        return str(tree)
+    names = " -> ".join(f"{node.name} #{node.id}" for node in (*circle, circle[0]))
+    return f"{tree}\nEach of these waits for the next: {names}"
+
+
 def describe(root: Task[Any], now: float) -> tuple[TaskNode, Elsewhere]:
     """Describe a task and what is below it on this worker, and name the strands below that live elsewhere.
 
@@ -206,6 +238,7 @@ def _node(task: Task[Any], now: float) -> TaskNode:
     owner = task.strand.worker
     wait = task.wait
     reason = waited = None
+    blockers: list[int] = []
     stack: list[Frame] = []
     if task.ended:
         state = "ended"
@@ -214,12 +247,14 @@ def _node(task: Task[Any], now: float) -> TaskNode:
         since = getattr(task, "since", None)
         if since is not None:
             waited = max(0.0, now - since)
+        blockers = [one.id for one in getattr(wait, "blockers", ()) if getattr(one, "is_task", False)]
         stack = await_stack(task.coro)
     elif owner is None or not task.started:
         state = "fresh"
     else:
         state = "running" if owner.task is task else "ready"
-    return TaskNode(task.name, task.id, state, reason, waited, None if owner is None else owner.index, stack)
+    index = None if owner is None else owner.index
+    return TaskNode(task.name, task.id, state, reason, waited, index, blockers, stack)
 
 
 def _words(wait: Any) -> str:

@@ -9,15 +9,14 @@ task, under the same lock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import count
 from typing import Any, ClassVar, Final
 
 from conc._kernel.suspend import GRANTED, Marker
-from conc._os.sync import Deque, Lock
+from conc._os.sync import Deque, Lock, new_count
 
 PASSED: Final = Marker("PASSED")  # the `wait` of a branch that was dropped from the line, until its select leaves
 
-_numbers = count()
+_next_number = new_count()
 
 
 class Waiter:
@@ -80,7 +79,7 @@ class WaitQueue:
         self._reason = reason
         if beside is None:
             self.lock = Lock()
-            self.number = next(_numbers)  # the order in which a select takes locks
+            self.number = _next_number()  # the order in which a select takes locks
         else:
             self.lock = beside.lock
             self.number = beside.number
@@ -233,7 +232,7 @@ class WaitQueue:
         line, dead = self.line, self._dead
         while line:
             first = line[0]
-            if first in dead:
+            if dead and first in dead:
                 self._count_down(line.popleft())
             elif first.is_branch and first.decided:
                 self._odd -= 1
@@ -249,7 +248,8 @@ class WaitQueue:
 
     def _keep_short(self) -> None:
         """Drop the dead if they are many."""
-        if self._dead_count <= 16 + len(self):
+        dead = self._dead_count
+        if dead <= 16 or dead <= 16 + len(self.line) - dead:
             return
         for _ in range(len(self.line)):
             waiter = self.line.popleft()

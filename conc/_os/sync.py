@@ -6,17 +6,37 @@ Plain aliases, so they cost nothing; and a test that explores interleavings repl
 from __future__ import annotations
 
 import collections
+import itertools
 import queue
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from conc._os.threads import gil_enabled
 
 Lock = threading.Lock
+RLock = threading.RLock
 Deque = collections.deque
 local = threading.local
 SimpleQueue = queue.SimpleQueue
 Empty = queue.Empty
+
+
+def locked_count() -> Callable[[], int]:
+    """A function that gives 0, 1, 2 and so on, each of them once, whatever thread asks."""
+    numbers = itertools.count()
+    lock = threading.Lock()
+
+    def next_number() -> int:
+        with lock:
+            return next(numbers)
+
+    return next_number
+
+
+# Without the GIL, and before 3.14, two threads that count at the same moment may get the same number.
+new_count = locked_count if not gil_enabled() and sys.version_info < (3, 14) else lambda: itertools.count().__next__
 
 
 def is_empty_by_looking(deque: collections.deque[Any] | list[Any]) -> bool:

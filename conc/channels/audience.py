@@ -119,6 +119,9 @@ class Member(End):
         if not self._open:
             raise self._closed_error()
 
+    def _check(self) -> None:
+        self._channel._check()
+
 
 class Speaker(Member):
     """A sending end."""

@@ -120,9 +120,6 @@ class BroadcastSender(Speaker, Generic[T]):
     def __repr__(self) -> str:
         return f"<BroadcastSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
 
-    def _check(self) -> None:
-        self._channel._check()
-
 
 class BroadcastReceiver(Listener[T]):
     """Gets every item of a broadcast. Made by `broadcast`, `BroadcastSender.subscribe`, `clone` and `resubscribe`.
@@ -288,7 +285,7 @@ class BroadcastReceiver(Listener[T]):
         return f"<BroadcastReceiver{'' if self._open else ' (closed)'}, {self.unread} unread, of {self._channel!r}>"
 
     def _check(self) -> None:
+        super()._check()
         self._seat._check()
-        self._channel._check()
         assert self.unread >= 0, "this receiver has got what was not sent"
         assert not (self._seat.taken and self.unread), "somebody waits beside an item"

@@ -142,11 +142,16 @@ class Conduit:
 
     def fetch_back(self, item: Any) -> bool:
         """Take out an item that was sent while its end, or all receivers, were closed: False if it was received."""
-        for index, one in enumerate(self.items):
-            if one is item:
-                del self.items[index]
-                return True
-        return False
+        behind: list[Any] = []
+        try:
+            while (one := self.items.pop()) is not item:
+                behind.append(one)
+        except IndexError:
+            found = False
+        else:
+            found = True
+        self.items.extend(reversed(behind))
+        return found
 
     # ---- receiving ------------------------------------------------------------------------------------------------
 

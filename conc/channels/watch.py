@@ -188,9 +188,6 @@ class WatchSender(Speaker, Generic[T]):
     def __repr__(self) -> str:
         return f"<WatchSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
 
-    def _check(self) -> None:
-        self._channel._check()
-
 
 class WatchReceiver(Listener[T]):
     """Sees the value of a watch, and waits for new ones. Made by `watch`, `WatchSender.subscribe`, and `clone`.
@@ -410,8 +407,8 @@ class WatchReceiver(Listener[T]):
         return f"<WatchReceiver{'' if self._open else ' (closed)'}, {seen}, of {self._channel!r}>"
 
     def _check(self) -> None:
+        super()._check()
         self._seat._check()
-        self._channel._check()
         assert self._seat.at <= self._channel.current.number, "this receiver has seen what was not sent"
         assert not (self._seat.taken and self._seat.at != self._channel.current.number), (
             "somebody waits beside a value that was not seen"

@@ -3,81 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
+
+from conc._os.sync import RLock
 
 T = TypeVar("T")
 
-Version: TypeAlias = list[Any]  # [value]; once it is replaced: [value, the next version, those that came too late...]
+# These locks are re-entrant, as no other of conc is, so that whatever interrupts a thread (a signal handler, the
+# finaliser of an object just collected) may use the very atomic that the thread is changing. It comes before the value
+# is read or after it is written: in between nothing is called, and nothing of the user's is compared or dropped. So it
+# finds the lock held, by its own thread, but never the work half done.
 
 
-class Versions(Generic[T]):
-    """The versions of a value, each of which knows the one that replaced it. What the atomics are made of.
-
-    A version is a list. Who wants to replace the last one appends another to it, and then looks: whose version stands
-    at index 1 was the first, and is the next version for ever; who finds another one there tries again at the new end.
-
-    Not a lock around a plain value: a signal handler or a finaliser that comes while its own thread holds it would wait
-    for ever, and Ctrl-C would leave it locked. Here no operation waits for another, wherever that one stands. All it
-    takes is that appending to a list is atomic, and so is reading an item: they are, on every build of CPython.
-
-    `_head` saves walking, and lets go of what was replaced. That it is still where one started is asked before it is
-    moved on; another thread may come between, and it moves back: then the next one walks further, and no harm is done.
-    Nobody keeps a version while calling a function of the user: with it would be kept all that follow.
-
-    Invariant: following index 1 from `_head` one comes to the last version; all before that have been replaced.
-    """
-
-    __slots__ = ("_head",)
-
-    def __init__(self, value: T) -> None:
-        self._head: Version = [value]
-
-    def _last(self) -> Version:
-        """The version that nobody has replaced yet."""
-        last = head = self._head
-        while len(last) > 1:
-            last = last[1]
-        if last is not head and self._head is head:
-            self._head = last
-        return last
-
-    def _replace(self, value: T) -> T:
-        """Let `value` be the next version; returns the value that it replaced."""
-        new = [value]
-        last = self._head
-        while True:
-            last.append(new)
-            if last[1] is new:
-                break
-            last = self._last()
-        if self._head is last:  # else somebody has walked on from here
-            self._head = new
-        old: T = last[0]
-        return old
-
-    def _replace_version(self, last: Version, value: T) -> bool:
-        """Let `value` follow that version, unless something does already."""
-        new = [value]
-        last.append(new)
-        if last[1] is not new:
-            return False
-        if self._head is last:
-            self._head = new
-        return True
-
-    def _check(self) -> None:
-        version = self._head
-        while len(version) > 1:
-            assert all(type(next_version) is list for next_version in version[1:]), "a value where a version belongs"
-            version = version[1]
-        assert len(version) == 1, "a version without a value"
-
-
-class AtomicInt(Versions[int]):
+class AtomicInt:
     """A whole number that threads share: a counter, a high-water mark, the next identifier.
 
-    From any strand and any thread, and, other than all else in conc.sync, from signal handlers and finalisers too. No
-    operation ever waits, and none is a checkpoint. One that Ctrl-C interrupts has happened or has not.
+    From any strand and any thread; and, other than all else in conc.sync, from signal handlers and finalisers too.
 
     The number has no limits: beyond 2**63 it goes on, as every int of Python.
 
@@ -87,90 +28,90 @@ class AtomicInt(Versions[int]):
     Raises:
         TypeError: what is given here or to a method is no whole number. A bool is none.
 
+    Invariant: `_value` is a plain int, whose arithmetic runs no code of the user.
     Order: all operations on one atomic happen one after the other, and whoever sees a number sees all that the thread
         that put it there did before. Two atomics are two: what has to change together goes into one AtomicRef, or
         under a lock.
-    Cost: O(1); another try for each thread that was quicker. While a thread stands in the middle of an operation, the
-        numbers put there since are kept in memory.
     """
 
-    __slots__ = ()
+    __slots__ = ("_lock", "_value")
 
     def __init__(self, value: int = 0) -> None:
-        super().__init__(whole(value, "value"))
+        self._value = whole(value, "value")
+        self._lock = RLock()
 
     def load(self) -> int:
         """The number. Checkpoint: never."""
-        head = self._head
-        value: int = head[0] if len(head) == 1 else self._last()[0]
-        return value
+        return self._value
 
     def store(self, value: int) -> None:
         """Put another number there. Checkpoint: never."""
-        if type(value) is not int:
-            value = whole(value, "value")
-        self._replace(value)
+        self.swap(value)
 
     def swap(self, value: int) -> int:
         """Put another number there; returns the one before. Checkpoint: never."""
         if type(value) is not int:
             value = whole(value, "value")
-        return self._replace(value)
+        with self._lock:
+            old = self._value
+            self._value = value
+        return old
 
     def compare_exchange(self, expected: int, value: int) -> bool:
         """Put `value` there if the number equals `expected`; returns whether it did. Checkpoint: never."""
         if type(expected) is not int or type(value) is not int:
             expected, value = whole(expected, "expected"), whole(value, "value")
-        while True:
-            last = self._last()
-            if last[0] != expected:
+        with self._lock:
+            if self._value != expected:
                 return False
-            if self._replace_version(last, value):
-                return True
+            self._value = value
+        return True
 
     def fetch_add(self, n: int = 1) -> int:
         """Add `n`; returns the number before. Checkpoint: never."""
         if type(n) is not int:
             n = whole(n, "n")
-        last = self._head
-        while True:
-            old: int = last[0]
-            new = [old + n]
-            last.append(new)
-            if last[1] is new:
-                break
-            last = self._last()
-        if self._head is last:
-            self._head = new
+        with self._lock:
+            old = self._value
+            self._value = old + n
         return old
 
     def fetch_sub(self, n: int = 1) -> int:
         """Subtract `n`; returns the number before. Checkpoint: never."""
-        return self.fetch_add(-whole(n, "n"))
+        if type(n) is not int:
+            n = whole(n, "n")
+        with self._lock:
+            old = self._value
+            self._value = old - n
+        return old
 
     def fetch_max(self, value: int) -> int:
         """Put `value` there if it is greater; returns the number before. Checkpoint: never."""
         value = whole(value, "value")
-        while (old := self.load()) < value and not self.compare_exchange(old, value):
-            pass
+        with self._lock:
+            old = self._value
+            if value > old:
+                self._value = value
         return old
 
     def fetch_min(self, value: int) -> int:
         """Put `value` there if it is less; returns the number before. Checkpoint: never."""
         value = whole(value, "value")
-        while (old := self.load()) > value and not self.compare_exchange(old, value):
-            pass
+        with self._lock:
+            old = self._value
+            if value < old:
+                self._value = value
         return old
 
     def fetch_update(self, fn: Callable[[int], int]) -> int:
         """Put ``fn(number)`` there; returns the number before. Checkpoint: never.
 
         Args:
-            fn: makes the new number of the old one. It runs again if another thread came between, so it should do
-                nothing else. What it raises is raised here, and the number stays.
+            fn: makes the new number of the old one. It runs under no lock, and again if another thread came between, so
+                it should do nothing else. What it raises is raised here, and the number stays.
         """
         while True:
-            old = self.load()
+            old = self._value
             if self.compare_exchange(old, fn(old)):
                 return old
 
@@ -178,18 +119,16 @@ class AtomicInt(Versions[int]):
         raise TypeError("an AtomicInt has no truth value; did you mean atomic.load()?")
 
     def __repr__(self) -> str:
-        return f"<AtomicInt {self.load()}>"
+        return f"<AtomicInt {self._value}>"
 
     def _check(self) -> None:
-        super()._check()
-        assert type(self.load()) is int, "no plain int: its arithmetic could run code of the user"
+        assert type(self._value) is int, "no plain int"
 
 
-class AtomicRef(Versions[T]):
+class AtomicRef(Generic[T]):
     """A reference that threads share: the configuration of the moment, an immutable set, who is in charge.
 
-    From any strand and any thread, and, other than most of conc.sync, from signal handlers and finalisers too. No
-    operation ever waits, and none is a checkpoint. One that Ctrl-C interrupts has happened or has not.
+    From any strand and any thread; and, other than most of conc.sync, from signal handlers and finalisers too.
 
     What it refers to should not change: replace it by another. A value that was replaced is let go of at once.
 
@@ -199,25 +138,28 @@ class AtomicRef(Versions[T]):
     Order: all operations on one atomic happen one after the other, and whoever sees a value sees all that the thread
         that put it there did before. Two atomics are two: what has to change together goes into one value, or under
         a lock.
-    Cost: O(1); another try for each thread that was quicker. While a thread stands in the middle of an operation, the
-        values put there since are kept in memory.
     """
 
-    __slots__ = ()
+    __slots__ = ("_lock", "_value")
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+        self._lock = RLock()
 
     def load(self) -> T:
         """The value. Checkpoint: never."""
-        head = self._head
-        value: T = head[0] if len(head) == 1 else self._last()[0]
-        return value
+        return self._value
 
     def store(self, value: T) -> None:
         """Put another value there. Checkpoint: never."""
-        self._replace(value)
+        self.swap(value)
 
     def swap(self, value: T) -> T:
         """Put another value there; returns the one before, which nobody else gets. Checkpoint: never."""
-        return self._replace(value)
+        with self._lock:
+            old = self._value  # held until the lock is free: what it drops with it may be anything
+            self._value = value
+        return old
 
     def compare_exchange(self, expected: T, value: T) -> bool:
         """Put `value` there if the one there is `expected` itself; returns whether it did. Checkpoint: never.
@@ -225,22 +167,22 @@ class AtomicRef(Versions[T]):
         By identity, not by equality, so no code of the values runs: expect what `load` returned. Numbers and texts that
         are equal may be different objects; for numbers there is AtomicInt.
         """
-        while True:
-            last = self._last()
-            if last[0] is not expected:
+        with self._lock:
+            if self._value is not expected:
                 return False
-            if self._replace_version(last, value):
-                return True
+            self._value = value
+        return True
 
     def fetch_update(self, fn: Callable[[T], T]) -> T:
         """Put ``fn(value)`` there; returns the value before. Checkpoint: never.
 
         Args:
-            fn: makes the new value of the old one, which it leaves as it is. It runs again if another thread came
-                between, so it should do nothing else. What it raises is raised here, and the value stays.
+            fn: makes the new value of the old one, which it leaves as it is. It runs under no lock, and again if
+                another thread came between, so it should do nothing else. What it raises is raised here, and the value
+                stays.
         """
         while True:
-            old = self.load()
+            old = self._value
             if self.compare_exchange(old, fn(old)):
                 return old
 
@@ -248,7 +190,7 @@ class AtomicRef(Versions[T]):
         raise TypeError("an AtomicRef has no truth value; did you mean atomic.load()?")
 
     def __repr__(self) -> str:
-        return f"<AtomicRef {self.load()!r}>"
+        return f"<AtomicRef {self._value!r}>"
 
 
 def whole(value: int, name: str) -> int:

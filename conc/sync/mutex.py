@@ -9,9 +9,10 @@ from conc._kernel.current import charge, slot
 from conc._kernel.holding import HeldQueue, has_ended, name_of
 from conc._kernel.operation import LATER, QueueOperation, party_here, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, READY, Marker, toll
+from conc._kernel.task import Task
 from conc._kernel.waitqueue import Waiter
 from conc._os.sync import is_empty
-from conc.errors import BrokenResource, WouldBlock
+from conc.errors import BrokenResource, ConcError, WouldBlock
 
 NOBODY: Final = Marker("NOBODY")
 OWN: Final = Marker("OWN")  # granted to who holds it already
@@ -72,8 +73,6 @@ class Mutex:
 
         Checkpoint: never.
         """
-        if has_ended(self._owner):
-            raise self._was_lost()
         perform_nowait(_Acquire(self))
 
     async def acquire(self) -> None:
@@ -99,17 +98,21 @@ class Mutex:
                     waiters.took(task)
                 return
         # What `perform` does, in this frame: where many want it at once, this is where their time goes.
+        watched, heir = True, None
         waiters.lock.acquire()
         try:
             granted = self._attempt(task)
             if granted is LATER:
                 waiters.enlist(task)
-                woken = self._look_again()
+                watched, waiters.watched = waiters.watched, True
+                heir = None if is_empty(self._free) else self._serve()
         finally:
             waiters.lock.release()
         if granted is LATER:
-            if woken is not None:
-                woken.resume()
+            if heir is not None:
+                heir.resume()
+            elif not watched:
+                waiters.join(self._owner, task.strand)
             try:
                 await PARK
             except BaseException:
@@ -163,8 +166,8 @@ class Mutex:
         if waiters.watched:
             self._serve_line()
 
-    # Both ends of `async with` are plain functions with `acquire` and `release` written out for a mutex that nobody else
-    # wants: an async function costs more than all that they do. The interpreter awaits at once what they return.
+    # Both ends of `async with` are plain functions, with `acquire` and `release` written out for a mutex that nobody
+    # else wants: an async function costs more than all that they do. The interpreter awaits at once what they return.
 
     def __aenter__(self) -> Awaitable[None]:
         worker = slot.worker
@@ -186,10 +189,13 @@ class Mutex:
     def __aexit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> Awaitable[None]:
         worker = slot.worker
         waiters = self._waiters
-        if worker is None or worker.task is not self._owner or waiters.watched:
+        if worker is None or worker.task is not self._owner:
             # A block that is closed by force, or fails because the mutex was lost, may have nothing to give back.
-            if kind is None or self._owner is party_here() or not (kind is GeneratorExit or has_ended(self._owner)):
+            if kind is None or not (kind is GeneratorExit or has_ended(self._owner)):
                 self._hand_on(party_here())
+            return READY
+        if waiters.watched:
+            self._hand_on(self._owner)
             return READY
         self._owner = NOBODY
         self._free.append(None)
@@ -234,8 +240,9 @@ class Mutex:
     def _pass_on(self) -> Waiter | None:
         """Who has it gives it up: hand it to the first in line, and return him."""
         waiters = self._waiters
-        if waiters.watched:
-            waiters.gave_up(self._owner)
+        owner = self._owner
+        if waiters.watched and type(owner) is Task:
+            owner.drop_joiner(waiters)
         heir = waiters.grant()
         if heir is None:
             waiters.watched = False
@@ -243,7 +250,7 @@ class Mutex:
             self._free.append(None)
         else:
             waiters.watched = bool(waiters.line)
-            self._owner = heir.party
+            self._owner = heir if type(heir) is Task else heir.party
         return heir
 
     def _lost(self) -> list[Waiter]:
@@ -279,7 +286,7 @@ class Mutex:
         return () if owner is NOBODY else (owner,)
 
     def _was_lost(self) -> BrokenResource:
-        return BrokenResource(f"{self!r}, without giving it back")
+        return BrokenResource(f"{self!r} without giving it back")
 
     def __repr__(self) -> str:
         owner = self._owner
@@ -326,5 +333,6 @@ class _Acquire(QueueOperation[None]):
         if granted is None:
             self._mutex.release()
 
-    def would_block(self) -> WouldBlock:
-        return WouldBlock(f"{self._mutex!r} is not to be had at once")
+    def would_block(self) -> ConcError:
+        mutex = self._mutex
+        return mutex._was_lost() if has_ended(mutex._owner) else WouldBlock(f"{mutex!r} is not to be had at once")

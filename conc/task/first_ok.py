@@ -73,4 +73,4 @@ class Attempts(HearingNursery):
         super().child_ended(task, None if isinstance(error, Exception) else error)
         if self.winner is None and task.wait is RETURNED:
             self.winner = outcome.Value(task.value)
-            self.cancel_scope.cancel(f"{task!r} has a value")
+            self.cancel_scope.cancel(f"{task.name} has a value")

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
-from conc._kernel.asyncfn import as_coroutine, refuse_what_is_no_function
-from conc._kernel.current import charge, current_strand, slot
+from conc._kernel.current import charge, current_strand
 from conc._kernel.operation import Operation, perform, perform_nowait
 from conc._kernel.suspend import checkpoint, toll
 from conc._kernel.task import RAISED, Task
@@ -16,12 +15,10 @@ from conc.errors import TaskCancelled
 from conc.sync.semaphore import check_count
 from conc.task.ended import Ended
 from conc.task.hearing import Block, HearingNursery
-from conc.task.owned import itself
 
 if TYPE_CHECKING:
     from conc._kernel.cancel import CancelScope
     from conc._kernel.strand import Strand
-    from conc._kernel.worker import Worker
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -81,34 +78,16 @@ class JoinSet(HearingNursery):
 
         Checkpoint: never.
         """
-        worker = slot.worker
-        if self.parallel or worker is None or worker.task is None or worker.task.strand is not self.strand:
-            return super().start_soon(async_fn, *args, name=name)
-        try:
-            coro = async_fn(*args)
-        except TypeError:
-            refuse_what_is_no_function(async_fn)
-            raise
-        coro = as_coroutine(async_fn, coro)
-        try:
-            return super().start_soon(itself, coro, name=name)
-        except BaseException:
-            coro.close()
-            raise
+        return super().start_soon(async_fn, *args, name=name)
 
     def _adopt(self, task: Task[Any]) -> None:
+        self._enter(task)
         line = self._line
-        if self.limit is None or len(self.children) - len(line) < self.limit:
-            super()._adopt(task)
-            return
-        self.children[task] = None
-        worker: Worker = self.strand.worker  # type: ignore[assignment]
-        if worker.watched:
-            worker.watched.task_spawned(task)
-        if not self.parallel:
-            task.begin()
-        task.wait = line
-        line[task] = None
+        if self.limit is None or len(self.children) - len(line) <= self.limit:
+            self._let_go(task)
+        else:
+            task.wait = line
+            line[task] = None
 
     def _start_next(self) -> None:
         """Start those whose turn it is; if all are cancelled, that is nobody's any more."""
@@ -116,7 +95,7 @@ class JoinSet(HearingNursery):
         while line:
             if self.cancel_scope.cancelled:
                 self._skip(next(iter(line)))
-            elif len(self.children) - len(line) < self.limit:  # type: ignore[operator]  # without a limit nobody waits
+            elif len(self.children) - len(line) < self.limit:  # type: ignore[operator]  # without one nobody waits
                 task, _ = line.popitem(last=False)
                 self._let_go(task)
             else:
@@ -135,11 +114,7 @@ class JoinSet(HearingNursery):
 
     def _let_go(self, task: Task[Any]) -> None:
         task.wait = None
-        worker: Worker = self.strand.worker  # type: ignore[assignment]
-        if self.parallel:
-            worker.spread(task.strand)
-        else:
-            worker.ready.append(task)
+        super()._let_go(task)
 
     # ---- taking ---------------------------------------------------------------------------------------------------
 

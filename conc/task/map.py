@@ -15,7 +15,7 @@ from conc._kernel.current import charge, current_strand
 from conc._kernel.nursery import Nursery
 from conc._kernel.operation import perform
 from conc._kernel.suspend import Marker, toll
-from conc._kernel.task import CANCELLED, RETURNED, Task
+from conc._kernel.task import CANCELLED, RETURNED, Task, call_async
 from conc.errors import Cancelled
 from conc.sync import Semaphore
 from conc.sync.semaphore import check_count
@@ -113,7 +113,7 @@ class Map(Generic[R]):
                         item = next(iterator)
                 except (StopIteration, StopAsyncIteration):
                     return
-                task = calls.start_soon(self._async_fn, item, name=name)
+                task = calls.start_soon(call_async, self._async_fn, (item,), name=name)
                 self._coming[task] = None
                 if self._order is not None:
                     self._order.append(task)

@@ -86,6 +86,6 @@ class Race(HearingNursery):
         if self.first is None:
             error = error_of(task)
             self.first = outcome.Value(task.value) if error is None else outcome.Error(error)
-            self.cancel_scope.cancel(f"{task!r} ended first")
+            self.cancel_scope.cancel(f"{task.name} ended first")
         elif error is not None:
             self.errors.append(error)

@@ -14,16 +14,24 @@ from conc.task.owned import close
 if TYPE_CHECKING:
     from random import Random
 
-_TWINS: Final = {
+TWINS: Final = {  # what makes the operation of which
     "acquire": "acquiring",
+    "acquire_on_behalf_of": "acquiring_on_behalf_of",
+    "acquire_read": "acquiring_read",
+    "acquire_write": "acquiring_write",
     "changed": "changing",
+    "closed": "closing",
     "join": "joining",
-    "notified": "waiting",
+    "join_next": "joining_next",
+    "notified": "notifying",
     "receive": "receiving",
+    "receive_many": "receiving_many",
     "reserve": "reserving",
+    "reserve_many": "reserving",
     "send": "sending",
     "sleep": "after",
     "sleep_until": "at",
+    "tick": "ticking",
     "wait": "waiting",
 }
 
@@ -52,14 +60,18 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         up their places.
     Cost: O(branches log branches).
     """
-    on = [(index, operation) for index, operation in enumerate(operations) if operation is not None]
-    if not on or not all(isinstance(operation, Operation) for _, operation in on):
+    on: list[Numbered] = []
+    for index, operation in enumerate(operations):
+        if isinstance(operation, Operation):
+            on.append((index, operation))
+        elif operation is not None:
+            _refuse(operations)
+    if not on:
         _refuse(operations)
     task = charge() or await toll()
-    if not biased and len(on) > 1:
-        _mix(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
+    tries = on if biased or len(on) < 2 else _mixed(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
     choice = Choice(task)
-    done = choice.begin(on)
+    done = choice.begin(on, tries)
     if done is None:
         try:
             await PARK
@@ -81,31 +93,36 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         del granted  # it may be the error
 
 
-def _mix(on: list[Numbered], random: Random) -> None:
-    """Bring the branches into an order by chance."""
-    if len(on) > 2:
-        random.shuffle(on)
-    elif random.random() < 0.5:
-        on.reverse()
+def _mixed(on: list[Numbered], random: Random) -> list[Numbered]:
+    """The branches in an order by chance."""
+    if len(on) == 2:
+        return on if random.random() < 0.5 else on[::-1]
+    return random.sample(on, len(on))
 
 
 def _refuse(operations: tuple[object, ...]) -> NoReturn:
     """The error for arguments that are no operations; or for none."""
     wrong = [one for one in operations if not (one is None or isinstance(one, Operation))]
-    close(operations)  # no warning on top that a coroutine was never awaited
     if not wrong:
         raise ValueError("select: there is no branch that is switched on, so this would wait for ever")
     if is_coroutine(wrong[0]):
-        name = str(getattr(wrong[0], "__qualname__", "it"))
-        raise TypeError(
-            f"select takes operations, not coroutines: one that loses would have done half of its work. In place of "
-            f"{name}(...) write {_twin(name)}; for any async functions there is conc.race"
+        message = (
+            "select takes operations, not coroutines: one that loses would have done half of its work. "
+            f"{_advice(wrong[0])}; for any async functions there is conc.race"
         )
-    raise TypeError(f"select takes operations, as receiver.receiving() or conc.after(5), not {wrong[0]!r}")
+    else:
+        message = f"select takes operations, as receiver.receiving() or conc.after(5), not {wrong[0]!r}"
+    close(operations)  # no warning on top that a coroutine was never awaited
+    raise TypeError(message)
 
 
-def _twin(name: str) -> str:
-    """The method that makes the operation of the one called `name`, in words."""
+def _advice(coro: Any) -> str:
+    """What to write in place of a coroutine that has not begun."""
+    name = str(getattr(coro, "__qualname__", "it"))
     method = name.rpartition(".")[2]
-    twin = _TWINS.get(method)
-    return f"{name.removesuffix(method)}{twin}(...)" if twin else "the method that ends in -ing"
+    twin = TWINS.get(method)
+    frame = getattr(coro, "cr_frame", None)
+    owner = None if frame is None else frame.f_locals.get("self")
+    if twin is None or not (owner is None or hasattr(owner, twin)):
+        return f"In place of {name}(...) write what makes its operation: a method that ends in -ing"
+    return f"In place of {name}(...) write {name.removesuffix(method)}{twin}(...)"

@@ -356,7 +356,7 @@ class TestProcesses:
     def test_a_server_is_measured_under_load_from_python_too(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CC", "no-such-compiler")
         scenario = scenarios.scenario(name)
-        figures, _ = harness.measure_in_a_process(scenario, scenario.contestant("asyncio Protocol"), 40)
+        figures, _ = harness.measure_in_a_process(scenario, scenario.contestant("asyncio Protocol"), 100)
 
         assert figures["operations_per_s"] > 0
         assert figures["cpu_ns"] > 0

@@ -7,6 +7,7 @@ import pytest
 from conc._kernel.waitqueue import Waiter
 from conc.channels import BroadcastReceiver, broadcast
 from conc.errors import ChannelEmpty, EndOfChannel, Lagged
+from tests.channels.watched import once_waiting
 from tests.sync.outside import interrupt_after_grants, until_waiting
 from tests.threads.support import Stranger
 
@@ -43,7 +44,7 @@ def test_threads_may_use_both_ends_without_any_runtime() -> None:
 async def test_a_task_gets_what_a_thread_sends() -> None:
     sender, receiver = broadcast[int](2)
     with sender, receiver:
-        thread = Stranger(lambda: (until_waiting(receiver), sender.send_nowait(1)))
+        thread = Stranger(once_waiting, receiver, lambda: sender.send_nowait(1))
 
         assert await receiver.receive() == 1
         await thread.has_ended()

@@ -12,7 +12,7 @@ import conc
 from conc.channels import OneshotReceiver, OneshotSender, OneshotStatistics, oneshot
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, ClosedResource, EndOfChannel
 from conc_testing import settle
-from tests.channels.watched import dropped, no_warning, then
+from tests.channels.watched import dropped, no_warning, once_waiting, then
 from tests.sync.outside import interrupt_after_grants, until_waiting
 from tests.threads.support import Stranger
 
@@ -278,7 +278,7 @@ def test_threads_may_use_both_ends_without_any_runtime() -> None:
 @pytest.mark.conc(clock="real")
 async def test_a_task_gets_what_a_thread_sends() -> None:
     sender, receiver = oneshot[int]()
-    thread = Stranger(lambda: (until_waiting(receiver), sender.send_nowait(1)))
+    thread = Stranger(once_waiting, receiver, lambda: sender.send_nowait(1))
 
     assert await receiver.receive() == 1
     await thread.has_ended()

@@ -16,8 +16,8 @@ from tests.channels.watched import then
 Receive = Callable[[OneshotReceiver[int]], Awaitable[Any]]
 
 RECEIVES: list[Receive] = [
-    lambda receiver: receiver.receive(),
-    lambda receiver: anext(receiver),
+    OneshotReceiver.receive,
+    anext,
     lambda receiver: conc.select(receiver.receiving(), conc.after(60)),
     lambda receiver: conc.select(receiver.receiving(), receiver.receiving()),
 ]

@@ -20,10 +20,8 @@ class Model:
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.items, self.reserved = capacity, list[int](), 0
-        self.senders, self.receivers = (
-            list[tuple[int, int, int]](),
-            list[tuple[int, int]](),
-        )  # name, item, places; limit
+        self.senders = list[tuple[int, int, int]]()  # name, item, places
+        self.receivers = list[tuple[int, int]]()  # name, limit
         self.closed = self.deaf = False
         self.ends: dict[int, Any] = {}
 
@@ -35,37 +33,44 @@ class Model:
             self.settle()
 
     def receive(self, name: int, limit: int) -> None:
-        self.receivers.append((name, limit))
+        taken = []
+        while not self.receivers and len(taken) < max(limit, 1) and (self.items or self.has_giver()):
+            taken.append(self.take())
+        if taken:
+            self.ends[name] = taken if limit else taken[0]
+        else:
+            self.receivers.append((name, limit))
         self.settle()
 
-    def settle(self) -> None:
-        before = None
-        while before != (before := (len(self.items), len(self.senders), len(self.receivers), self.reserved)):
-            if self.receivers and (self.items or (self.capacity == 0 and self.senders)):
-                name, limit = self.receivers.pop(0)
-                taken = [
-                    self.take() for _ in range(max(limit, 1)) if self.items or (not self.capacity and self.senders)
-                ]
-                self.ends[name] = taken if limit else taken[0]
-            elif self.senders and self.capacity - len(self.items) - self.reserved >= max(self.senders[0][2], 1):
-                self.let_in()
-        if not self.items and not self.reserved and (self.closed or self.deaf):
-            self.ends.update((name, EndOfChannel) for name, _ in self.receivers)
-            self.receivers = []
+    def has_giver(self) -> bool:
+        return self.capacity == 0 and bool(self.senders)
 
     def take(self) -> int:
-        item = self.items.pop(0) if self.items else self.senders[0][1]
-        if self.capacity == 0:
-            self.ends[self.senders.pop(0)[0]] = None
-        elif self.senders and self.capacity - len(self.items) - self.reserved >= max(self.senders[0][2], 1):
-            self.let_in()
+        if not self.items:
+            name, item, _ = self.senders.pop(0)
+            self.ends[name] = None
+            return item
+        item = self.items.pop(0)
+        self.let_in()
         return item
 
     def let_in(self) -> None:
-        name, item, places = self.senders.pop(0)
-        self.ends[name] = places or None
-        self.reserved += places
-        self.items += [] if places else [item]
+        while self.senders and self.capacity - len(self.items) - self.reserved >= max(self.senders[0][2], 1):
+            name, item, places = self.senders.pop(0)
+            self.ends[name] = places or None
+            self.reserved += places
+            self.items += [] if places else [item]
+            if not places and self.receivers:  # who waits gets the first that comes
+                self.settle()
+
+    def settle(self) -> None:
+        while self.receivers and (self.items or self.has_giver()):
+            name, limit = self.receivers.pop(0)
+            self.ends[name] = [self.take()] if limit else self.take()
+        self.let_in()
+        if not self.items and not self.reserved and (self.closed or self.deaf):
+            self.ends.update((name, EndOfChannel) for name, _ in self.receivers)
+            self.receivers = []
 
     def leave(self, name: int) -> None:
         if name not in self.ends:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import conc
+from tests.sync.outside import HasStatistics, until_waiting
 
 
 async def then(operation: Awaitable[object], trace: list[object]) -> None:
@@ -19,6 +20,12 @@ async def then(operation: Awaitable[object], trace: list[object]) -> None:
         trace.append(type(error))
     await conc.checkpoint()
     trace.append("went on")
+
+
+def once_waiting(receiver: HasStatistics, act: Callable[[], object]) -> None:
+    """For a thread: wait until somebody waits, then act."""
+    until_waiting(receiver)
+    act()
 
 
 @contextmanager

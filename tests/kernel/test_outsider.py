@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -103,7 +104,7 @@ def test_threads_and_tasks_are_served_in_the_order_in_which_they_came() -> None:
         async with conc.open_nursery() as nursery:
             for number, name in enumerate("abcdef", 1):
                 if number % 3 == 0:
-                    threads += started(lambda name=name: block(name))
+                    threads += started(partial(block, name))
                 else:
                     nursery.start_soon((take, select)[number % 3 - 1], name)
                     await settle_here()

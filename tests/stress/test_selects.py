@@ -186,7 +186,7 @@ def test_the_ends_of_strands_decide_selects_once(run: Run, dice: Dice, workers: 
         joined = taken = 0
         waiting: list[conc.Task[int] | None] = list(tasks)
         while any(waiting):
-            operations = [task and task.joining() for task in waiting]
+            operations = [None if task is None else task.joining() for task in waiting]
             index, value = await conc.select(*operations, line.acquiring(), conc.after(dice.seconds(0, 0.0005)))
             if index < len(waiting):
                 assert value == 7

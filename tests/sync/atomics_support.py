@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, cycle
 from typing import Any, TypeAlias
 
 from conc.sync import AtomicInt, AtomicRef, atomics
@@ -58,7 +59,16 @@ class Model:
 
 
 class Steps(ast.NodeTransformer):
-    """Puts a call of `step` before whatever may touch what others see: an attribute, an item, a call."""
+    """Puts a call of `step` before whatever may touch what others see: an attribute, an item, a call.
+
+    Args:
+        unlocked: the name of a method whose ``with`` goes, so that its block stands there bare. "" for none.
+    """
+
+    def __init__(self, unlocked: str) -> None:
+        self._unlocked = unlocked
+        self._method = ""
+        self.locks_gone = 0
 
     def _after_step(self, node: ast.expr) -> ast.expr:
         self.generic_visit(node)
@@ -75,26 +85,36 @@ class Steps(ast.NodeTransformer):
         self.generic_visit(node)
         return [*ast.parse("step()").body, node]
 
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self._method = node.name
+        self.generic_visit(node)
+        return node
+
+    def visit_With(self, node: ast.With) -> ast.With | list[ast.stmt]:
+        self.generic_visit(node)
+        if self._method != self._unlocked:
+            return node
+        self.locks_gone += 1
+        return node.body
+
 
 class Stepped:
-    """The classes of conc.sync.atomics, which call `before_step` before each of their steps.
+    """The classes of conc.sync.atomics, which call `before_step` before each of their steps, also under their locks.
 
     Args:
-        edits: pairs of a text of the source and what stands there instead, to make it wrong.
+        unlocked: the name of a method that is to do without its lock. "" for none: all is as it should be.
     """
 
-    def __init__(self, *edits: tuple[str, str]) -> None:
-        source = inspect.getsource(atomics)
-        for right, wrong in edits:
-            assert right in source, f"{right!r} is no longer to be found"
-            source = source.replace(right, wrong)
-        tree = ast.fix_missing_locations(Steps().visit(ast.parse(source)))
+    def __init__(self, unlocked: str = "") -> None:
+        steps = Steps(unlocked)
+        tree = ast.fix_missing_locations(steps.visit(ast.parse(inspect.getsource(atomics))))
+        assert bool(steps.locks_gone) == bool(unlocked), f"{unlocked} has no lock"
         names: dict[str, Any] = {"__name__": "stepped_atomics", "step": self._step}
         self.before_step: Act = do_nothing
-        # Annotations and base classes are evaluated too; they cost steps that nobody counts.
+        self.give_way: Act = do_nothing
         exec(compile(tree, "stepped_atomics", "exec", dont_inherit=True), names)
-        self.AtomicInt: type[AtomicInt] = names["AtomicInt"]
-        self.AtomicRef: type[AtomicRef[Any]] = names["AtomicRef"]
+        names["RLock"] = lambda: TurnLock(self)
+        self.atomics: dict[str, Callable[[Any], Any]] = {"int": names["AtomicInt"], "ref": names["AtomicRef"]}
 
     def _step(self) -> None:
         self.before_step()
@@ -112,22 +132,22 @@ class Stepped:
         self.before_step = do_nothing
         return steps
 
-    def interrupt(self, act: Act, at_step: int, interruption: Act) -> None:
-        """Call `act`; before its step of that number `interruption` is called on the same thread, as a signal handler
-        or a finaliser is."""
-        left = at_step
 
-        def count() -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                interruption()
+class TurnLock:
+    """A lock for threads that take turns: who finds it taken gives up its turn."""
 
-        self.before_step = count
-        try:
-            act()
-        finally:
-            self.before_step = do_nothing
+    def __init__(self, stepped: Stepped) -> None:
+        self._stepped = stepped
+        self._owner = 0
+
+    def __enter__(self) -> None:
+        while self._owner:
+            assert self._owner != threading.get_ident(), "an atomic takes its lock twice"
+            self._stepped.give_way()
+        self._owner = threading.get_ident()
+
+    def __exit__(self, *error: object) -> None:
+        self._owner = 0
 
 
 def do(target: Any, call: Call) -> Any:
@@ -164,7 +184,7 @@ class BrokenRef(AtomicRef[Any]):
 
     def swap(self, value: Any) -> Any:
         old = self.load()
-        self.store(value)
+        super().swap(value)
         return old
 
     def compare_exchange(self, expected: Any, value: Any) -> bool:
@@ -198,7 +218,7 @@ class Stage:
         self._stepped = stepped
         self._target = target
         self._programs = programs
-        self._turns = iter([*schedule, *((player, FOR_EVER) for player in range(len(programs)))])
+        self._turns = chain(schedule, cycle((player, FOR_EVER) for player in range(len(programs))))
         self._cues = [threading.Semaphore(0) for _ in programs]
         self._over = threading.Semaphore(0)
         self._running = set(range(len(programs)))
@@ -212,12 +232,12 @@ class Stage:
         threads = [threading.Thread(target=self._act, args=(player,)) for player in range(len(self._programs))]
         for thread in threads:
             thread.start()
-        self._stepped.before_step = self._before_step
+        self._stepped.before_step, self._stepped.give_way = self._before_step, self._give_way
         self._cue_next()
         assert self._over.acquire(timeout=60), "an operation waits for another one"
         for thread in threads:
             thread.join()
-        self._stepped.before_step = do_nothing
+        self._stepped.before_step = self._stepped.give_way = do_nothing
         return self.played
 
     def _act(self, player: int) -> None:
@@ -235,15 +255,19 @@ class Stage:
         return self._clock
 
     def _before_step(self) -> None:
-        player = self._player
         while self._left == 0:
-            self._cue_next()
-            self._cues[player].acquire()
+            self._give_way()
         self._left -= 1
 
+    def _give_way(self) -> None:
+        player = self._player
+        self._cue_next()
+        self._cues[player].acquire()
+
     def _cue_next(self) -> None:
-        for player, steps in self._turns:
-            if player in self._running and steps:
+        while self._running:
+            player, steps = next(self._turns)
+            if player in self._running:
                 self._player, self._left = player, steps
                 self._cues[player].release()
                 return
@@ -269,5 +293,5 @@ def two_switches(steps: int, steps_of_other: int) -> Iterator[Schedule]:
     """The schedules in which the first of two threads is stopped after each of its steps, then the second after each of
     its own, then the first goes on to its end."""
     for taken in range(1, steps + 1):
-        for taken_by_other in range(1, 2 * steps_of_other):  # who loses takes more steps
+        for taken_by_other in range(1, steps_of_other + 1):
             yield [(0, taken), (1, taken_by_other), (0, FOR_EVER)]

@@ -149,6 +149,49 @@ def test_an_event_may_be_set_by_a_thread() -> None:
     conc.run(main)
 
 
+def test_threads_tasks_and_selects_that_wait_are_counted_and_all_go_on() -> None:
+    async def main() -> None:
+        event = Event()
+        assert event.statistics() == (0,)
+        async with conc.open_nursery() as nursery:
+            thread = nursery.start_soon(conc.to_thread, event.wait_blocking)
+            task = nursery.start_soon(event.wait)
+            select = nursery.start_soon(conc.select, event.waiting(), conc.after(60))
+            while event.statistics().tasks_waiting < 3:
+                await conc.sleep(0.001)
+            event.set()
+            await thread.join()
+            await task.join()
+            assert await select.join() == (0, None)
+        assert event.statistics() == (0,)
+        event._check()
+
+    conc.run(main)
+
+
+def test_a_select_that_is_cancelled_does_not_wait_for_the_event_any_more() -> None:
+    async def main() -> None:
+        event, other = Event(), Event()
+        async with conc.open_nursery() as nursery:
+            parked, granted = (nursery.start_soon(conc.select, e.waiting(), other.waiting()) for e in (event, other))
+            await settle()
+            other.set()
+            granted.cancel()  # too late: it returns
+            await granted.join()
+            await parked.join()
+        assert event.statistics() == (0,)
+        async with conc.open_nursery() as nursery:
+            parked = nursery.start_soon(conc.select, event.waiting(), Event().waiting())
+            await settle()
+            parked.cancel()
+            with pytest.raises(conc.TaskCancelled):
+                await parked.join()
+        assert event.statistics() == (0,)
+        event._check()
+
+    run(main)
+
+
 def test_an_event_may_be_made_and_set_before_the_run() -> None:
     event = Event()
     event.set()

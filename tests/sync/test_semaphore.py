@@ -390,6 +390,24 @@ def test_the_text_of_a_semaphore_says_how_it_stands() -> None:
     run(main)
 
 
+def test_statistics_tell_how_many_permits_are_free_and_who_waits() -> None:
+    async def main() -> None:
+        semaphore = Semaphore(1, max_value=4)
+        assert semaphore.statistics() == (1, 4, 0, False)
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(semaphore.acquire, 2)
+            nursery.start_soon(conc.select, semaphore.acquiring(3), conc.after(1))
+            await settle()
+            assert semaphore.statistics()._asdict() == {
+                "free": 1, "max_value": 4, "tasks_waiting": 2, "closed": False
+            }  # fmt: skip
+            nursery.cancel_scope.cancel()
+        semaphore.close()
+        assert semaphore.statistics() == (1, 4, 0, True)
+
+    run(main)
+
+
 BAD_COUNTS: list[tuple[Callable[[Semaphore], object], type[Exception], str]] = [
     (lambda _: Semaphore(-1), ValueError, "value"),
     (lambda _: Semaphore(1.5), TypeError, "value"),  # type: ignore[arg-type]
@@ -402,6 +420,10 @@ BAD_COUNTS: list[tuple[Callable[[Semaphore], object], type[Exception], str]] = [
     (lambda semaphore: semaphore.acquire_nowait(-2), ValueError, "n must"),
     (lambda semaphore: semaphore.acquire_nowait(1.0), TypeError, "n must"),  # type: ignore[arg-type]
     (lambda semaphore: semaphore.acquire_nowait(True), TypeError, "n must"),
+    (lambda semaphore: semaphore.acquire_blocking(0), ValueError, "n must"),
+    (lambda semaphore: semaphore.acquire_blocking(1.0), TypeError, "n must"),  # type: ignore[arg-type]
+    (lambda semaphore: semaphore.acquiring(0), ValueError, "n must"),
+    (lambda semaphore: semaphore.acquiring(True), TypeError, "n must"),
     (lambda semaphore: semaphore.release(0), ValueError, "n must"),
     (lambda semaphore: semaphore.release(1.0), TypeError, "n must"),  # type: ignore[arg-type]
     (lambda semaphore: semaphore.release("1"), TypeError, "n must"),  # type: ignore[arg-type]

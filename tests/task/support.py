@@ -66,7 +66,7 @@ async def resist(seconds: float, error: Exception | None = None, value: str = "l
 
 
 class Counted:
-    """A source that knows how far it was read; `give_up` after so many items."""
+    """A source of so many items, and then perhaps an error, that knows how far it was read."""
 
     def __init__(self, count: int, error: Exception | None = None) -> None:
         self.count = count
@@ -97,6 +97,7 @@ class AsyncCounted(Counted):
 
 
 async def double(number: int) -> int:
+    """Twice the number, after a second."""
     await conc.sleep(1)
     return 2 * number
 

@@ -110,6 +110,21 @@ def test_taking_is_an_operation_of_select() -> None:
     run(main)
 
 
+def test_a_task_whose_taker_was_stopped_by_force_is_back_in_its_place() -> None:
+    async def main() -> None:
+        async with conc.open_join_set() as tasks:
+            first = tasks.start_soon(give, "a")
+            second = tasks.start_soon(give, "b")
+            await conc.sleep(1)
+            taking = tasks.joining_next()
+            assert tasks.join_next_nowait() is first
+            taking.give_back(first)
+            taking.give_back(None)
+            assert [task async for task in tasks] == [first, second]
+
+    run(main)
+
+
 def test_taking_what_has_ended_lets_nobody_else_run() -> None:
     log = Log()
 

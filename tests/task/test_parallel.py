@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -39,6 +40,32 @@ def test_every_task_of_a_parallel_set_is_given_once() -> None:
             taken = [task async for task in tasks]
             assert len(taken) == 300
             assert set(taken) == started
+
+    conc.run(main, workers=WORKERS)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_task_is_given_once_although_tasks_and_takers_are_cancelled(seed: int, parallel: bool) -> None:
+    dice = Random(seed)
+
+    async def cancel_later(what: conc.Task[int] | conc.CancelScope, number: int) -> None:
+        await steps(number)
+        what.cancel()
+
+    async def main() -> None:
+        async with conc.open_join_set(limit=4, parallel=parallel) as tasks, conc.open_nursery() as nursery:
+            started = [tasks.start_soon(steps, dice.randrange(5)) for _ in range(200)]
+            for task in dice.sample(started, 60):
+                nursery.start_soon(cancel_later, task, dice.randrange(5))
+            taken: list[conc.Task[int]] = []
+            while len(tasks):
+                with conc.CancelScope() as scope:
+                    nursery.start_soon(cancel_later, scope, dice.randrange(5))
+                    taken.append(await anext(tasks))
+            assert len(taken) == 200
+            assert set(taken) == set(started)
+            tasks._check()
 
     conc.run(main, workers=WORKERS)
 

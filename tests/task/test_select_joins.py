@@ -187,7 +187,7 @@ def test_the_first_strand_that_ends_decides(workers: int) -> None:
             waiting: list[conc.Task[int] | None] = list(tasks)
             for number in (2, 0, 1):
                 events[number].set()
-                index, value = await conc.select(*(task and task.joining() for task in waiting))
+                index, value = await conc.select(*(None if task is None else task.joining() for task in waiting))
                 assert index == value == number
                 waiting[number] = None
         assert await conc.select(tasks[1].joining()) == (0, 1)
