@@ -4,6 +4,7 @@ A step of a task ends with a yield. What is yielded tells the worker what to do:
 
 - ``None``: run me again after the others (`checkpoint`). A cancellation finds the task there and is raised.
 - ``SHIELDED``: the same, but no cancellation is raised.
+- ``SPENT``: as None, from an operation that found the budget of the turn spent: the turn ends with this step.
 - ``PARKED``: do nothing; whoever was told will resume me. `task.wait` says who that is.
 
 Anything else was yielded by a foreign awaitable and is an error of the task that awaited it.
@@ -22,7 +23,6 @@ from conc._kernel.current import current_task, slot
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
-    from conc._kernel.worker import Worker
 
 
 class Marker:
@@ -43,6 +43,7 @@ class Marker:
 
 PARKED: Final = Marker("PARKED")
 SHIELDED: Final = Marker("SHIELDED")
+SPENT: Final = Marker("SPENT")
 GRANTED: Final = Marker("GRANTED")
 
 
@@ -108,15 +109,10 @@ def checkpoint() -> Awaitable[None]:
 
 
 @types.coroutine
-def toll() -> Generator[Marker | None, None, Task[Any]]:
+def toll() -> Generator[Marker, None, Task[Any]]:
     """The checkpoint of an operation that `charge` did not let pass; returns the running task."""
     task = current_task()  # outside of a task this is the error to get
-    worker: Worker = slot.worker  # type: ignore[assignment]
-    if worker.ready or task.scope.cancelled:
-        yield None
-    else:  # nobody else is ready: to be the first of the next turn ends this one, and the budget is new
-        worker.inbox.append(task)
-        yield PARKED
+    yield SPENT
     return task
 
 

@@ -28,7 +28,7 @@ from conc._kernel.joining import tell_joiners
 from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
-from conc._kernel.suspend import PARKED, SHIELDED
+from conc._kernel.suspend import PARKED, SHIELDED, SPENT
 from conc._kernel.task import RETURNED, Task
 from conc._kernel.timers import TimerQueue
 from conc._kernel.tree import open_nurseries
@@ -191,6 +191,12 @@ class Worker:
                         task.since = now
                     elif yielded is SHIELDED:
                         again(task)
+                    elif yielded is SPENT:
+                        if task.scope.cancelled:
+                            task.throw(None)
+                        again(task)
+                        if self.budget <= 0 and not plain:
+                            break  # or each further step of this turn would come no further than one operation
                     else:
                         self._refuse(task, yielded)
                 if plain:

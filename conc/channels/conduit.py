@@ -48,8 +48,8 @@ class Conduit:
     Each of `capacity` places is free, holds an item, or is promised to a permit; `places` are the free ones, but for
     `_unmade`. If there is no limit there are no places; with capacity 0 none either: items go from hand to hand.
 
-    Who waits has its operation as the request. That of a sender has an `item`, or a number of `places` to reserve; that
-    of a receiver has the `limit` of the list it is granted, or 0 for one bare item.
+    Who waits to send has the request (end, item, 0), or (end, None, places) to reserve some; who waits to receive has
+    (end, limit): it is granted a list of at most so many, or if that is 0 one bare item.
 
     Invariant, while nobody is on the way: nobody waits to receive while there are items, nor to send while there are as
     many places as the first in line needs, nor to send if all receivers are closed, nor to receive if it is `over`.
@@ -111,12 +111,21 @@ class Conduit:
             return OVER
         if self.sending.head() is not None:
             return LATER
-        if not self.capacity:
-            return SENT if self._hand_over(item, woken) else LATER
-        if self.limited and not self._take_places(1):
+        if (waiter := self.hand_over(item)) is not None:
+            woken.append(waiter)
+            return SENT
+        if not self.capacity or (self.limited and not self._take_places(1)):
             return LATER
         self.put(item, woken)
         return SENT
+
+    def hand_over(self, item: Any) -> Waiter | None:
+        """Give an item to the first who waits for one, past the places: to be resumed. None if nobody can have it."""
+        receiving = self.receiving
+        while not self.items and (head := receiving.head()) is not None:
+            if receiving.take(head, [item] if head.value[1] else item):
+                return head
+        return None
 
     def reserve(self, places: int) -> Any:
         """Promise some places if they are free and nobody waits for any: SENT, OVER or LATER."""
@@ -173,7 +182,7 @@ class Conduit:
         """It is empty: in a rendezvous, take the item of the first who waits to send."""
         sending = self.sending
         while not self.capacity and (head := sending.head()) is not None:
-            item = head.value.item
+            item = head.value[1]
             if sending.take(head, SENT):
                 woken.append(head)
                 return item
@@ -217,20 +226,12 @@ class Conduit:
                 item = items.popleft()
             except IndexError:
                 return  # another thread was faster
-            if receiving.take(head, [item] if head.value.limit else item):
+            if receiving.take(head, [item] if head.value[1] else item):
                 woken.append(head)
                 if self.limited:
                     self.places.append(None)
             else:
                 items.appendleft(item)
-
-    def _hand_over(self, item: Any, woken: list[Waiter]) -> bool:
-        receiving = self.receiving
-        while (head := receiving.head()) is not None:
-            if receiving.take(head, [item] if head.value.limit else item):
-                woken.append(head)
-                return True
-        return False
 
     def _serve(self) -> list[Waiter]:
         """One who waited to send has left: whoever stands behind may need fewer places."""
@@ -243,18 +244,18 @@ class Conduit:
         sending = self.sending
         served: list[Waiter] = []
         while self.capacity and (head := sending.head()) is not None:
-            operation = head.value
-            needed = operation.places or 1
+            _, item, places = head.value
+            needed = places or 1
             if not (self.places or self._unmade) or not self._take_places(needed):
                 break
             if not sending.take(head, SENT):
                 self.places.extend([None] * needed)
             else:
                 served.append(head)
-                if operation.places:
-                    self.reserved += needed
+                if places:
+                    self.reserved += places
                 else:
-                    self.items.append(operation.item)
+                    self.items.append(item)
         return served
 
     def _take_places(self, needed: int) -> bool:
@@ -308,7 +309,7 @@ class Conduit:
     def _dismiss(self, queue: WaitQueue, end: object, woken: list[Waiter]) -> None:
         """Let those that wait in `queue` through `end` know that it was closed. Cost: O(waiters)."""
         for waiter in list(queue.line):
-            if waiter.wait is queue and waiter.value.end is end and queue.pick(waiter, CLOSED):
+            if waiter.wait is queue and waiter.value[0] is end and queue.pick(waiter, CLOSED):
                 woken.append(waiter)  # noqa: PERF401  # to pick one changes what is asked of the next
 
     def tell_if_over(self, woken: list[Waiter]) -> None:
@@ -348,5 +349,5 @@ class Conduit:
         assert not (self.items and receiver), "somebody waits to receive beside items"
         assert not (receiver and self.over), "somebody waits to receive from a channel that is over"
         assert not (sender and not self.receivers), "somebody waits to send to nobody"
-        assert sender is None or free < max(sender.value.places, 1) + self._debt, "somebody waits beside free places"
+        assert sender is None or free < max(sender.value[2], 1) + self._debt, "somebody waits beside free places"
         assert self.capacity or not (sender and receiver), "a rendezvous does not take place"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import toll
+from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter
 from conc._os.sync import is_empty
 from conc.channels.conduit import BUSY, CLOSED, OVER, ChannelStatistics, Conduit
 from conc.channels.ends import End, Place, calling_line
 from conc.errors import BusyResource, ChannelEmpty, EndOfChannel, WouldBlock
 from conc.sync.semaphore import check_count
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
 
 T = TypeVar("T")
 
@@ -63,9 +66,38 @@ class Receiver(End, Generic[T]):
                     if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
+        return await self._receive()
+
+    async def _receive(self) -> T:
+        """The other half of `receive`: there is no item, or somebody waits for one. It has paid."""
+        conduit = self._conduit
         if conduit.lost_senders.places:
             conduit.lost_senders.warn(conduit.senders, not conduit.items)
-        return await perform(_Receive(self, 0))
+        receiving = conduit.receiving
+        conduit.lock.acquire()
+        if conduit.items or receiving.line or conduit.sending.line or not (self._open and conduit.senders):
+            conduit.lock.release()
+            return await perform(_Receive(self, 0))
+        # The usual wait is written out: what `perform` does for all operations would take twice as long.
+        task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
+        receiving.enlist(task, (self, 0))
+        woken: list[Waiter] = []
+        if not is_empty(conduit.items):
+            conduit.settle(woken)
+        conduit.lock.release()
+        for waiter in woken:
+            waiter.resume()
+        try:
+            await PARK
+        except BaseException:
+            if task.wait is GRANTED:  # no cancellation, then: the run is stopped by force
+                task.wait = None
+                _Receive(self, 0).give_back(task.value)
+            raise
+        task.wait = None
+        granted, task.value = task.value, None
+        del task  # an error holds this frame, and may become that of the task
+        return _Receive(self, 0).finish(granted) if type(granted) is Marker else granted  # type: ignore[no-any-return]
 
     def receive_nowait(self) -> T:
         """Take the oldest item if there is one. From any thread.
@@ -171,10 +203,8 @@ class Receiver(End, Generic[T]):
                     if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
-        if conduit.lost_senders.places:
-            conduit.lost_senders.warn(conduit.senders, not conduit.items)
         try:
-            return await perform(_Receive(self, 0))
+            return await self._receive()
         except EndOfChannel:
             raise StopAsyncIteration from None
 
@@ -262,20 +292,14 @@ class Receiver(End, Generic[T]):
 
 
 class _Receive(QueueOperation[Any]):
-    """What a receiver does: it stands in line with itself as the request."""
-
     __slots__ = ("end", "limit")
 
     looks_again = True
 
     def __init__(self, end: Receiver[Any], limit: int) -> None:
-        self.queue = end._conduit.receiving
+        super().__init__(end._conduit.receiving, (end, limit))
         self.end = end
         self.limit = limit
-
-    @property
-    def request(self) -> Any:
-        return self
 
     def attempt(self, party: object, woken: list[Waiter]) -> Any:
         conduit = self.end._conduit

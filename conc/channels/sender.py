@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import toll
+from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter
 from conc._os.sync import is_empty
 from conc.channels.conduit import CLOSED, OVER, SENT, ChannelStatistics, Conduit
@@ -14,6 +14,9 @@ from conc.channels.ends import End, Place, calling_line
 from conc.channels.permit import Permit
 from conc.errors import ChannelClosed, ChannelFull, WouldBlock
 from conc.sync.semaphore import check_count
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
 
 T = TypeVar("T")
 
@@ -53,6 +56,8 @@ class Sender(End, Generic[T]):
         else:
             worker.budget -= 1
         conduit = self._conduit
+        if conduit.receiving.line and self._hand_over(item):
+            return
         if self._open and conduit.receivers and not conduit.sending.line and (conduit.places or not conduit.limited):
             try:
                 if conduit.limited:
@@ -66,7 +71,32 @@ class Sender(End, Generic[T]):
                 return
         if conduit.lost_receivers.places:
             conduit.lost_receivers.warn(conduit.receivers, conduit.free < 1)
-        await perform(_Send(self, item))
+        sending = conduit.sending
+        conduit.lock.acquire()
+        if conduit.receiving.line or conduit.free >= 1 or not (self._open and conduit.receivers):
+            conduit.lock.release()
+            await perform(_Send(self, item))
+            return
+        # The usual wait is written out: what `perform` does for all operations would take twice as long.
+        task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
+        sending.enlist(task, (self, item, 0))
+        woken: list[Waiter] = []
+        if not is_empty(conduit.places):
+            conduit.settle(woken)
+        conduit.lock.release()
+        for waiter in woken:
+            waiter.resume()
+        try:
+            await PARK
+        except BaseException:
+            if task.wait is GRANTED:  # no cancellation, then: the run is stopped by force
+                task.wait = None
+            raise
+        task.wait = None
+        granted, task.value = task.value, None
+        del task  # an error holds this frame, and may become that of the task
+        if granted is not SENT:
+            _Send(self, item).finish(granted)
 
     def send_nowait(self, item: T) -> None:
         """Send an item if there is a place, and nobody waits for one. From any thread.
@@ -78,6 +108,8 @@ class Sender(End, Generic[T]):
         Checkpoint: never.
         """
         conduit = self._conduit
+        if conduit.receiving.line and self._hand_over(item):
+            return
         if self._open and conduit.receivers and not conduit.sending.line and (conduit.places or not conduit.limited):
             try:
                 if conduit.limited:
@@ -257,12 +289,25 @@ class Sender(End, Generic[T]):
     def __repr__(self) -> str:
         return f"<Sender{'' if self._open else ' (closed)'} of {self._conduit!r}>"
 
+    def _hand_over(self, item: T) -> bool:
+        """Give the item to somebody who waits for one; False if that cannot be done at once."""
+        conduit = self._conduit
+        conduit.lock.acquire()  # not by `with`, which costs twice as much
+        waiter = None
+        if self._open and conduit.receivers and not conduit.sending.line:
+            waiter = conduit.hand_over(item)
+        conduit.lock.release()
+        if waiter is None:
+            return False
+        waiter.resume()
+        return True
+
     def _settle(self, item: T) -> None:
         """Somebody waits for the item that was sent; or the channel was closed at the same time, by another thread."""
         conduit = self._conduit
         woken: list[Waiter] = []
         late = unsent = False
-        conduit.lock.acquire()  # not by `with`, which costs twice as much
+        conduit.lock.acquire()
         if not conduit.receivers or not self._open:
             late = True
             unsent = conduit.fetch_back(item)
@@ -306,21 +351,17 @@ class WeakSender(Generic[T]):
 
 
 class _FromSender(QueueOperation[T]):
-    """What a sender does: it stands in line with itself as the request."""
+    """What a sender does."""
 
     __slots__ = ("end", "item", "places")
 
     looks_again = True
 
     def __init__(self, end: Sender[Any], item: Any, places: int) -> None:
-        self.queue = end._conduit.sending
+        super().__init__(end._conduit.sending, (end, item, places))
         self.end = end
         self.item = item
         self.places = places
-
-    @property
-    def request(self) -> Any:
-        return self
 
     def look_again(self, woken: list[Waiter]) -> None:
         conduit = self.end._conduit

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class AtomicInt:
     """A whole number that threads share: a counter, a high-water mark, the next identifier.
 
-    From any strand and any thread; and, other than all else in conc.sync, from signal handlers and finalisers too.
+    From any strand and any thread; and, other than most of conc.sync, from signal handlers and finalisers too.
 
     The number has no limits: beyond 2**63 it goes on, as every int of Python.
 

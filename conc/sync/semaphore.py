@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple
 
-from conc._kernel.current import charge
-from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
-from conc._kernel.suspend import toll
+from conc._kernel.current import charge, slot
+from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
+from conc._kernel.suspend import GRANTED, PARK, READY, toll
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.errors import ClosedResource, WouldBlock
 
@@ -91,15 +92,32 @@ class Semaphore:
         """
         if n is not ONE:
             self._check_reachable(n)
-        charge() or await toll()
+        task = charge() or await toll()
         waiters = self._waiters
         waiters.lock.acquire()
-        if self._free >= n and not waiters.line and not self._closed:
+        if self._closed:
+            waiters.lock.release()
+            del task  # the error holds this frame, and may become that of the task
+            raise ClosedResource(f"{self!r} is closed")
+        if self._free >= n and not waiters.line:
             self._free -= n
             waiters.lock.release()
             return
+        # The wait is written out: what `perform` does for all operations would take twice as long.
+        waiters.enlist(task, n)
         waiters.lock.release()
-        await perform(_Acquire(self, n))
+        try:
+            await PARK  # release() wakes us with the permits already ours
+        except BaseException:
+            if task.wait is GRANTED:  # no cancellation, then: the run is stopped by force
+                task.wait = None
+                _Acquire(self, n).give_back(task.value)
+            raise
+        task.wait = None
+        granted, task.value = task.value, None
+        if not granted:
+            del task
+            raise ClosedResource(f"{self!r} was closed")
 
     def acquire_blocking(self, n: int = 1, timeout: float | None = None) -> None:
         """As `acquire`, for a thread outside.
@@ -140,8 +158,11 @@ class Semaphore:
             waiters.lock.release()
             raise ValueError(f"{n} permit(s) released into {self!r}: more than were taken")
         self._free += n
+        if not waiters.line:
+            waiters.lock.release()
+            return
         # Handed over, not put back for all: a free permit could go to a newcomer before the woken task runs.
-        served = self._serve() if waiters.line else ()
+        served = self._serve()
         waiters.lock.release()
         for waiter in served:
             waiter.resume()
@@ -174,11 +195,32 @@ class Semaphore:
         self._check_reachable(n)
         return Permits(self, n)
 
-    async def __aenter__(self) -> None:
-        await self.acquire()
+    def __aenter__(self) -> Awaitable[None]:
+        # No coroutine: the interpreter awaits what is returned at once, and usually there is nothing to wait for.
+        worker = slot.worker
+        if worker is not None and worker.budget > 0 and not worker.task.scope.cancelled:  # type: ignore[union-attr]
+            waiters = self._waiters
+            waiters.lock.acquire()
+            if self._free and not waiters.line and not self._closed:
+                self._free -= 1
+                waiters.lock.release()
+                worker.budget -= 1
+                return READY
+            waiters.lock.release()
+        return self.acquire()
 
-    async def __aexit__(self, *error: object) -> None:
-        self.release()
+    def __aexit__(self, *error: object) -> Awaitable[None]:
+        waiters = self._waiters
+        if self._max is not None or waiters.line:
+            self.release()
+            return READY
+        waiters.lock.acquire()
+        self._free += 1
+        served = self._serve() if waiters.line else ()
+        waiters.lock.release()
+        for waiter in served:
+            waiter.resume()
+        return READY
 
     def statistics(self) -> SemaphoreStatistics:
         """How it stands at this moment."""
@@ -188,7 +230,7 @@ class Semaphore:
         """Grant to the first in line as long as the free permits suffice. Under the lock."""
         waiters = self._waiters
         served = []
-        while (head := waiters.head()) is not None and (n := head.value) <= self._free:
+        while self._free and (head := waiters.head()) is not None and (n := head.value) <= self._free:
             if waiters.take(head, True):
                 self._free -= n
                 served.append(head)

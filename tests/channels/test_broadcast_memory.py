@@ -105,6 +105,16 @@ async def test_receivers_that_come_and_go_while_nothing_is_sent_leave_nothing_be
         sender._check()
 
 
+async def test_a_send_costs_nothing_for_receivers_that_do_not_wait(nursery: conc.Nursery) -> None:
+    sender, receiver = broadcast[int](2)
+    with sender, receiver:
+        nursery.start_soon(receiver.receive)
+        await settle()
+        assert len(sender._channel.attentive) == 1
+        sender.send_nowait(1)
+        assert len(sender._channel.attentive) == 0  # it does not even look at them
+
+
 async def test_ends_that_nobody_waits_for_are_dropped_in_silence() -> None:
     with no_warning():
         broadcast[int](1)

@@ -83,6 +83,7 @@ async def test_to_receive_twice_is_an_error() -> None:
     sender.send_nowait(1)
     assert await receiver.receive() == 1
 
+    assert repr(receiver) == "<OneshotReceiver (closed) of a oneshot, received>"
     with pytest.raises(RuntimeError, match="one item, and that was received"):
         await receiver.receive()
     with pytest.raises(RuntimeError, match="one item, and that was received"):

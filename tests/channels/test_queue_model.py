@@ -28,6 +28,9 @@ class Model:
     def send(self, name: int, item: int, places: int) -> None:
         if self.deaf:
             self.ends[name] = ChannelClosed
+        elif not places and self.receivers and not self.senders:
+            receiver, limit = self.receivers.pop(0)
+            self.ends.update({name: None, receiver: [item] if limit else item})
         else:
             self.senders.append((name, item, places))
             self.settle()

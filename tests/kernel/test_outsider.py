@@ -267,10 +267,31 @@ def test_a_thread_in_line_tells_its_name() -> None:
     assert names == ["<thread 'a worker bee'>"]
 
 
+PRELUDE = """
+import os, signal, threading
+import conc
+from conc._kernel.outsider import Outsider
+from conc.sync import Semaphore
+
+handled = threading.Event()
+
+def handle(number, frame):
+    handled.set()
+    raise KeyboardInterrupt
+
+def ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+    while not handled.wait(0.1):  # a thread may miss the signal that comes just when it falls asleep at a lock
+        os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, handle)
+"""
+
+
 def output_of(program: str) -> str:
     """What a program in a process of its own prints."""
     ended = subprocess.run(
-        [sys.executable, "-c", dedent(program)],
+        [sys.executable, "-c", PRELUDE + dedent(program)],
         capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -279,11 +300,7 @@ def output_of(program: str) -> str:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_ctrl_c_ends_the_wait_of_the_main_thread_and_its_place_in_line() -> None:
-    assert (
-        output_of("""
-        import os, signal, threading
-        from conc.sync import Semaphore
-
+    output = output_of("""
         semaphore = Semaphore(1)
         served = threading.Event()
 
@@ -294,7 +311,7 @@ def test_ctrl_c_ends_the_wait_of_the_main_thread_and_its_place_in_line() -> None
             behind.start()
             while semaphore.statistics().tasks_waiting < 2:
                 pass
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
             behind.join()
 
         def take():
@@ -311,24 +328,17 @@ def test_ctrl_c_ends_the_wait_of_the_main_thread_and_its_place_in_line() -> None
         print(served.is_set(), semaphore)
         semaphore._check()
     """)
-        == "interrupted\nTrue <Semaphore 0 free, 0 waiting>\n"
-    )
+    assert output == "interrupted\nTrue <Semaphore 0 free, 0 waiting>\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_ctrl_c_behind_a_grant_passes_it_on() -> None:
-    assert (
-        output_of("""
-        import os, signal, threading, time
-        import conc
-        from conc._kernel.outsider import Outsider
-        from conc.sync import Semaphore
-
+    output = output_of("""
         resume = Outsider.resume
         interrupted = threading.Event()
 
         def late(self):  # between the grant and what wakes the thread comes Ctrl-C
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
             interrupted.wait()
             resume(self)
 
@@ -356,5 +366,4 @@ def test_ctrl_c_behind_a_grant_passes_it_on() -> None:
         print(semaphore)
         semaphore._check()
     """)
-        == "interrupted\npassed on\n<Semaphore 0 free, 0 waiting>\n"
-    )
+    assert output == "interrupted\npassed on\n<Semaphore 0 free, 0 waiting>\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -306,7 +307,7 @@ def test_it_is_of_use_only_inside_a_task() -> None:
     mutex = Mutex()
 
     with pytest.raises(RuntimeError, match=r"conc\.run"):
-        enter(mutex).send(None)  # type: ignore[attr-defined]
+        enter(mutex).send(None)
     assert not mutex.locked()
 
 
@@ -433,8 +434,7 @@ def test_a_deadlock_names_a_circle_through_a_nursery_and_a_join() -> None:
     with pytest.raises(conc.Deadlock) as caught:
         run(main)
 
-    assert str(caught.value).endswith("main #0 -> child #1 -> test_a_deadlock_names_a_circle_through_a_nursery_and_a_join"
-                                      ".<locals>.main #0")  # fmt: skip
+    assert re.search(r"waits for the next: \S+\.main #0 -> child #1 -> \S+\.main #0$", str(caught.value))
 
 
 def test_a_deadlock_without_a_circle_names_none() -> None:
@@ -453,6 +453,11 @@ def test_a_deadlock_without_a_circle_names_none() -> None:
 # ---- cost ------------------------------------------------------------------------------------------------------------
 
 
+async def enter_by_hand(mutex: Mutex) -> None:
+    await mutex.acquire()
+    mutex.release()
+
+
 class CountSteps(Instrument):
     def __init__(self) -> None:
         self.steps = 0
@@ -461,7 +466,7 @@ class CountSteps(Instrument):
         self.steps += 1
 
 
-@pytest.mark.parametrize("take", [enter, lambda mutex: enter_by_hand(mutex)])
+@pytest.mark.parametrize("take", [enter, enter_by_hand])
 def test_who_takes_a_free_mutex_again_and_again_pays_and_gives_way_when_the_budget_is_spent(
     take: Callable[[Mutex], Awaitable[None]],
 ) -> None:
@@ -482,11 +487,6 @@ def test_who_takes_a_free_mutex_again_and_again_pays_and_gives_way_when_the_budg
     conc.run(main, clock=VirtualClock(), instruments=[counter])
     assert trace == ["other", "main"]
     assert 10 <= counter.steps <= 200, "a task that is alone gives way once a budget, and not at each operation"
-
-
-async def enter_by_hand(mutex: Mutex) -> None:
-    await mutex.acquire()
-    mutex.release()
 
 
 def test_a_mutex_that_nobody_waits_for_leaves_nothing_behind_in_its_holder() -> None:

@@ -18,12 +18,6 @@ from tests.sync.actors import Actor
 from tests.sync.outside import until_waiting
 from tests.threads.support import Stranger
 
-TAKING: list[Callable[[Mutex], Awaitable[object]]] = [
-    lambda mutex: enter(mutex),
-    Mutex.acquire,
-    lambda mutex: conc.select(mutex.acquiring()),
-]
-AT_ONCE: list[Callable[[Mutex], Awaitable[object]]] = [*TAKING, lambda mutex: as_async(mutex.acquire_nowait)]
 IN_STRANDS = pytest.mark.parametrize(("parallel", "workers"), [(False, 1), (True, 1), (True, 3)])
 GONE = r"<Mutex held by 'keeper' #\d+, which has ended> without giving it back"
 
@@ -35,6 +29,14 @@ async def enter(mutex: Mutex) -> None:
 
 async def as_async(function: Callable[[], object]) -> object:
     return function()
+
+
+TAKING: list[Callable[[Mutex], Awaitable[object]]] = [
+    enter,
+    Mutex.acquire,
+    lambda mutex: conc.select(mutex.acquiring()),
+]
+AT_ONCE: list[Callable[[Mutex], Awaitable[object]]] = [*TAKING, lambda mutex: as_async(mutex.acquire_nowait)]
 
 
 async def keep(mutex: Mutex, until: Event) -> None:
@@ -276,7 +278,7 @@ def test_a_task_that_is_closed_by_force_before_it_runs_hands_on_what_it_was_hand
         driven.runtime.step()
 
     stranger.result()
-    assert mutex.owner is stranger
+    assert mutex.owner == stranger
 
 
 def test_a_block_that_lost_it_while_it_waited_for_a_condition_fails_with_the_reason() -> None:
