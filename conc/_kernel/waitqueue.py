@@ -153,6 +153,19 @@ class WaitQueue:
         waiter.wait = GRANTED
         return True
 
+    def grant_like(self, request: Any, value: Any = None) -> Waiter | None:
+        """As `grant`, if the first in line asked for `request`; else None, and nothing is decided. Under the lock."""
+        if self._odd:
+            head = self.head()
+            return head if head is not None and head.value == request and self.take(head, value) else None
+        line = self.line
+        if not line or line[0].value != request:
+            return None
+        waiter = line.popleft()
+        waiter.value = value
+        waiter.wait = GRANTED
+        return waiter
+
     def grant_last(self, value: Any = None) -> Waiter | None:
         """As `grant`, for who came last. Under the lock. Cost: O(1) amortised."""
         line = self.line

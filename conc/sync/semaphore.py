@@ -157,11 +157,16 @@ class Semaphore:
         if self._max is not None and self._free + n > self._max:
             waiters.lock.release()
             raise ValueError(f"{n} permit(s) released into {self!r}: more than were taken")
-        self._free += n
         if not waiters.line:
+            self._free += n
             waiters.lock.release()
             return
         # Handed over, not put back for all: a free permit could go to a newcomer before the woken task runs.
+        if n == 1 and not self._free and (waiter := waiters.grant_like(1, True)) is not None:
+            waiters.lock.release()
+            waiter.resume()
+            return
+        self._free += n
         served = self._serve()
         waiters.lock.release()
         for waiter in served:
@@ -209,17 +214,21 @@ class Semaphore:
             waiters.lock.release()
         return self.acquire()
 
-    def __aexit__(self, *error: object) -> Awaitable[None]:
-        waiters = self._waiters
-        if self._max is not None or waiters.line:
+    def __aexit__(self, kind: object, error: object, traceback: object) -> Awaitable[None]:
+        if self._max is not None:
             self.release()
             return READY
+        waiters = self._waiters  # as `release` does, in place
         waiters.lock.acquire()
-        self._free += 1
-        served = self._serve() if waiters.line else ()
-        waiters.lock.release()
-        for waiter in served:
+        if not waiters.line:
+            self._free += 1
+            waiters.lock.release()
+        elif not self._free and (waiter := waiters.grant_like(1, True)) is not None:
+            waiters.lock.release()
             waiter.resume()
+        else:
+            waiters.lock.release()
+            self.release()
         return READY
 
     def statistics(self) -> SemaphoreStatistics:

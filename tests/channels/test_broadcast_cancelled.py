@@ -11,7 +11,7 @@ import conc
 from conc.channels import BroadcastReceiver, broadcast
 from conc.errors import ClosedResource, EndOfChannel
 from conc_testing import settle
-from tests.channels.watched import then
+from tests.channels.watched import stop_just_after_the_grant, then
 
 Receive = Callable[[BroadcastReceiver[int]], Awaitable[Any]]
 
@@ -167,3 +167,13 @@ async def test_of_two_receivers_of_one_broadcast_in_a_select_the_loser_keeps_the
         assert (first.unread, second.unread) == (0, 1)
         assert second.receive_nowait() == 1
         sender._check()
+
+
+@pytest.mark.parametrize("receive", [RECEIVES[0], RECEIVES[2]])
+def test_an_item_granted_to_a_task_whose_run_is_stopped_by_force_can_still_be_received(receive: Receive) -> None:
+    sender, receiver = broadcast[int](1)
+    with sender, receiver:
+        stop_just_after_the_grant(lambda: receive(receiver), lambda: sender.send_nowait(1))
+
+        receiver._check()
+        assert receiver.receive_nowait() == 1

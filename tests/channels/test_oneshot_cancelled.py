@@ -11,7 +11,7 @@ import conc
 from conc.channels import OneshotReceiver, oneshot
 from conc.errors import EndOfChannel
 from conc_testing import settle
-from tests.channels.watched import then
+from tests.channels.watched import stop_just_after_the_grant, then
 
 Receive = Callable[[OneshotReceiver[int]], Awaitable[Any]]
 
@@ -134,3 +134,13 @@ async def test_of_two_oneshots_in_a_select_the_loser_keeps_its_item(nursery: con
     assert first.receive_nowait() == 1
     one._check()
     two._check()
+
+
+@pytest.mark.parametrize("receive", [RECEIVES[0], RECEIVES[2]])
+def test_an_item_granted_to_a_task_whose_run_is_stopped_by_force_can_still_be_received(receive: Receive) -> None:
+    sender, receiver = oneshot[int]()
+
+    stop_just_after_the_grant(lambda: receive(receiver), lambda: sender.send_nowait(1))
+
+    sender._check()
+    assert receiver.receive_nowait() == 1

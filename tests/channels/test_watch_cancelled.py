@@ -11,7 +11,7 @@ import conc
 from conc.channels import WatchReceiver, watch
 from conc.errors import ClosedResource, EndOfChannel
 from conc_testing import settle
-from tests.channels.watched import once_waiting, then
+from tests.channels.watched import once_waiting, stop_just_after_the_grant, then
 from tests.sync.outside import interrupt_after_grants, until_waiting
 from tests.threads.support import Stranger
 
@@ -146,6 +146,16 @@ async def test_in_a_select_a_change_that_lost_is_told_later(nursery: conc.Nurser
         assert first.changed_nowait() == 1
         first._check()
         second._check()
+
+
+@pytest.mark.parametrize("wait", [WAITS[0], WAITS[3]])
+def test_a_change_told_to_a_task_whose_run_is_stopped_by_force_counts_as_not_seen(wait: Wait) -> None:
+    sender, receiver = watch(0)
+    with sender, receiver:
+        stop_just_after_the_grant(lambda: wait(receiver), lambda: sender.send_nowait(1))
+
+        receiver._check()
+        assert receiver.changed_nowait() == 1
 
 
 # ---- threads ----------------------------------------------------------------------------------------------------

@@ -153,8 +153,12 @@ def test_threads_tasks_and_selects_that_wait_are_counted_and_all_go_on() -> None
     async def main() -> None:
         event = Event()
         assert event.statistics() == (0,)
+
+        async def wait_in_a_thread() -> None:
+            await conc.to_thread(event.wait_blocking)
+
         async with conc.open_nursery() as nursery:
-            thread = nursery.start_soon(conc.to_thread, event.wait_blocking)
+            thread = nursery.start_soon(wait_in_a_thread)
             task = nursery.start_soon(event.wait)
             select = nursery.start_soon(conc.select, event.waiting(), conc.after(60))
             while event.statistics().tasks_waiting < 3:

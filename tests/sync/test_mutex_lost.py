@@ -278,7 +278,7 @@ def test_a_task_that_is_closed_by_force_before_it_runs_hands_on_what_it_was_hand
         driven.runtime.step()
 
     stranger.result()
-    assert mutex.owner == stranger
+    assert mutex.statistics().owner is stranger
 
 
 def test_a_block_that_lost_it_while_it_waited_for_a_condition_fails_with_the_reason() -> None:
