@@ -1,15 +1,15 @@
 """Channels: objects are sent at one end and received at the other, by tasks, strands and threads."""
 
 from conc.channels.board import WatchStatistics
-from conc.channels.broadcast import BroadcastReceiver, BroadcastSender, broadcast
+from conc.channels.broadcasts import BroadcastReceiver, BroadcastSender, broadcast
 from conc.channels.conduit import ChannelStatistics
-from conc.channels.oneshot import OneshotReceiver, OneshotSender, OneshotStatistics, oneshot
+from conc.channels.oneshots import OneshotReceiver, OneshotSender, OneshotStatistics, oneshot
 from conc.channels.permit import Permit
 from conc.channels.queues import mpmc, mpsc, mpsc_unbounded
 from conc.channels.receiver import Receiver
 from conc.channels.ring import BroadcastStatistics
 from conc.channels.sender import Sender, WeakSender
-from conc.channels.watch import WatchReceiver, WatchSender, watch
+from conc.channels.watches import WatchReceiver, WatchSender, watch
 
 __all__ = [
     "BroadcastReceiver",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 Place = tuple[CodeType, int]
-"""A line of a program: the code, and the number."""
+"""A line of a program: the code, and the offset of an instruction in it. To find its number takes longer."""
 
 
 def calling_line() -> Place:
@@ -22,7 +22,14 @@ def calling_line() -> Place:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("conc."):
         frame = frame.f_back
-    return frame.f_code, frame.f_lineno
+    return frame.f_code, frame.f_lasti
+
+
+def line_of(place: Place) -> str:
+    """The file and the number of a line, as tools like to read them."""
+    code, offset = place
+    lines = (line for start, end, line in code.co_lines() if start <= offset < end)
+    return f"{code.co_filename}:{next(lines, None) or code.co_firstlineno}"
 
 
 class End:
@@ -84,12 +91,12 @@ class LostEnds:
             return
         while lost:
             try:
-                code, line = lost.pop()
+                place = lost.pop()
             except IndexError:
                 return  # another thread warns of it
             warnings.warn(
-                f"the {self.side} made at {code.co_filename}:{line} was dropped without close(), and what is waited "
-                "for at the other end will never come; use `with` blocks, or close()",
+                f"the {self.side} made at {line_of(place)} was dropped without close(), and what is waited for "
+                "at the other end will never come; use `with` blocks, or close()",
                 ResourceWarning,
                 stacklevel=2,
             )

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from conc.channels.conduit import Conduit
-from conc.channels.ends import Place
+from conc.channels.ends import Place, line_of
 from conc.errors import ChannelFull
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ class Permit(Generic[T]):
     def __del__(self) -> None:
         if self._left:
             # Not given back here: a finaliser takes no lock.
-            code, line = self._made_at
             warnings.warn(
-                f"a permit made at {code.co_filename}:{line} was dropped with {self._left} places, which are lost to "
+                f"a permit made at {line_of(self._made_at)} was dropped with {self._left} places, which are lost to "
                 "the channel; use `with` blocks, or release()",
                 ResourceWarning,
                 stacklevel=1,

@@ -381,10 +381,8 @@ class _Shot(WaitQueue):
 
     def lose(self, side: str, other_side: WaitQueue | None) -> None:
         """An end was collected unclosed. Takes no lock."""
-        code, offset = self.made_at
-        lines = (line for start, end, line in code.co_lines() if start <= offset < end)
         self.lost = LostEnds(side)
-        self.lost.places.append((code, next(lines, None) or code.co_firstlineno))
+        self.lost.places.append(self.made_at)
         self.lost.warn(1, waits=other_side is not None and len(other_side) > 0)
 
     def statistics(self) -> OneshotStatistics:
