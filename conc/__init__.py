@@ -1,5 +1,6 @@
 """conc: structured concurrency for Python, on one core or on all of them."""
 
+from conc import channels, errors, lowlevel, sync, task, threads, time
 from conc._kernel.cancel import CancelScope
 from conc._kernel.nursery import Nursery, open_nursery
 from conc._kernel.runtime import Runtime, run
@@ -38,15 +39,18 @@ __all__ = [
     "TaskStatus",
     "after",
     "at",
+    "channels",
     "checkpoint",
     "current_effective_deadline",
     "current_time",
+    "errors",
     "fail_after",
     "fail_at",
     "first_ok",
     "from_thread",
     "interval",
     "join",
+    "lowlevel",
     "move_on_after",
     "move_on_at",
     "open_join_set",
@@ -59,5 +63,9 @@ __all__ = [
     "sleep",
     "sleep_forever",
     "sleep_until",
+    "sync",
+    "task",
+    "threads",
+    "time",
     "to_thread",
 ]

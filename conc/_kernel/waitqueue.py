@@ -191,6 +191,7 @@ class WaitQueue:
         if waiter is not None:
             self.line.popleft()
             other.enlist(waiter, waiter.value)
+            self._keep_short()
         return waiter
 
     def withdraw(self, waiter: Waiter) -> bool:

@@ -200,12 +200,7 @@ class Worker:
                     else:
                         self._refuse(task, yielded)
                 if plain:
-                    holder = task
-                    while isinstance(holder.context, Detour):
-                        holder = holder.context
-                    if holder.context is None and not task.ended:
-                        holder.context = plain
-                    self.plain = Context()
+                    self._give_context(task)
                     break
         finally:
             self.task = None
@@ -214,6 +209,15 @@ class Worker:
             if self.seam is not None:
                 self.seam.step_over()
         return done
+
+    def _give_context(self, task: Task[Any]) -> None:
+        """The task has set a context variable: the context that was plain is its own from now on."""
+        holder: Any = task
+        while isinstance(holder.context, Detour):
+            holder = holder.context
+        if holder.context is None and not task.ended:
+            holder.context = self.plain
+        self.plain = Context()
 
     def look(self, may_rest: bool) -> None:
         """The end of a turn: what is due, and whether there is anything to do at all."""

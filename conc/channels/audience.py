@@ -97,13 +97,10 @@ class Seat(WaitQueue):
 
     def enlist(self, waiter: Waiter, request: Any = None) -> None:
         """As that of every queue; and be told what comes next. Under the lock."""
-        super().enlist(waiter, request)
+        waiter.value = request
+        waiter.wait = self
+        self.line.append(waiter)
         self._attentive[self] = None
-
-    @property
-    def taken(self) -> bool:
-        """Whether somebody waits in it. Under the lock."""
-        return bool(self.line) and self.head() is not None
 
 
 class Member(End):
@@ -195,8 +192,9 @@ class Listener(Member, Generic[T]):
         """What comes next: that, OVER, CLOSED, BUSY or LATER. Under the lock."""
         if not self._open:
             return CLOSED
-        granted = self._channel.take(self._seat)
-        return BUSY if granted is LATER and self._seat.taken else granted
+        seat = self._seat
+        granted = self._channel.take(seat)
+        return BUSY if granted is LATER and seat.line and seat.head() is not None else granted
 
     def _got(self, granted: Any) -> T:
         """The result of what was granted; or raises."""

@@ -288,4 +288,4 @@ class BroadcastReceiver(Listener[T]):
         super()._check()
         self._seat._check()
         assert self.unread >= 0, "this receiver has got what was not sent"
-        assert not (self._seat.taken and self.unread), "somebody waits beside an item"
+        assert not (self.unread and self._seat.head()), "somebody waits beside an item"

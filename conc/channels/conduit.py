@@ -109,7 +109,8 @@ class Conduit:
         """Send an item if there is a place and nobody waits for one: SENT, OVER or LATER."""
         if not self.receivers:
             return OVER
-        if self.sending.head() is not None:
+        # In a rendezvous those who wait to send cannot send to those who wait to receive: they are the same selects.
+        if self.capacity and self.sending.head() is not None:
             return LATER
         if (waiter := self.hand_over(item)) is not None:
             woken.append(waiter)
@@ -166,7 +167,7 @@ class Conduit:
 
     def receive(self, woken: list[Waiter]) -> Any:
         """Take the oldest item if nobody waits for one: that, OVER or LATER."""
-        if self.receiving.head() is not None:
+        if self.capacity and self.receiving.head() is not None:
             return LATER
         try:
             item = self.items.popleft()

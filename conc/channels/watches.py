@@ -410,7 +410,7 @@ class WatchReceiver(Listener[T]):
         super()._check()
         self._seat._check()
         assert self._seat.at <= self._channel.current.number, "this receiver has seen what was not sent"
-        assert not (self._seat.taken and self._seat.at != self._channel.current.number), (
+        assert self._seat.at == self._channel.current.number or self._seat.head() is None, (
             "somebody waits beside a value that was not seen"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from conc._kernel.asyncfn import as_coroutine, refuse_what_is_no_function
 from conc._kernel.current import charge
@@ -14,7 +14,6 @@ from conc._kernel.waitqueue import Waiter
 from conc.errors import WouldBlock
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 UNSET: Final = Marker("UNSET")
 NOBODY: Final = Marker("NOBODY")
@@ -80,13 +79,12 @@ class OnceCell(Generic[T]):
         if not free:
             raise RuntimeError(f"{self!r} cannot be set: it has a value, or one is being made")
 
-    async def get_or_init(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """The value; if there is none, ``await async_fn(*args)`` makes it, or another task is waited for that does so.
+    async def get_or_init(self, async_fn: Callable[[], Awaitable[T]]) -> T:
+        """The value; if there is none, ``await async_fn()`` makes it, or another task is waited for that makes it.
 
         Args:
             async_fn: makes the value. One at a time does that; if it raises or is cancelled, its error leaves here and
                 the next in line calls its own.
-            args: for `async_fn`.
 
         Raises:
             RuntimeError: `async_fn` asks for the value that it makes.
@@ -101,7 +99,7 @@ class OnceCell(Generic[T]):
         value = self._value
         if value is UNSET and await perform(_GetOrInit(self)) is YOURS:
             try:
-                value = await as_coroutine(async_fn, async_fn(*args))
+                value = await as_coroutine(async_fn, async_fn())
             except BaseException:
                 self._failed()
                 raise

@@ -1,49 +1,38 @@
-"""A small queue, and a pool of workers that empties it. Who waits for room in the queue feels the load at once."""
+"""A pool of workers behind a channel. Who waits for a place in it feels the load at once."""
 
 import hashlib
-from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
 
 import conc
-from conc.sync import Event, Semaphore
+from conc.channels import OneshotSender, Receiver, Sender, oneshot
+from conc.errors import ChannelClosed
 
 WORKERS = 8
 QUEUE_SIZE = 16
 
 
-class Job:
-    """A piece of work, and the promise of its result."""
+class Order(NamedTuple):
+    """A piece of work, and the way back for its result."""
 
-    def __init__(self, request: bytes) -> None:
-        self.request = request
-        self.result = b""
-        self.done = Event()
+    request: bytes
+    reply: OneshotSender[bytes]
 
 
-class Workshop:
-    """Bounded queue: a permit of `_room` for each free place, one of `_work` for each job in line."""
+async def order(request: bytes, orders: Sender[Order]) -> bytes:
+    """Have a request worked on. If the caller is cancelled while it waits for room, nothing was ordered."""
+    reply, result = oneshot[bytes]()
+    with result:
+        await orders.send(Order(request, reply))
+        return await result.receive()
 
-    def __init__(self) -> None:
-        self._jobs: deque[Job] = deque()
-        self._room = Semaphore(QUEUE_SIZE)
-        self._work = Semaphore(0)
 
-    async def order(self, request: bytes) -> bytes:
-        """Have a request worked on. If the caller is cancelled while it waits for room, nothing was ordered."""
-        job = Job(request)
-        await self._room.acquire()
-        self._jobs.append(job)
-        self._work.release()
-        await job.done.wait()
-        return job.result
-
-    async def worker(self) -> None:
-        """Work on jobs, one after the other, until cancelled."""
-        while True:
-            await self._work.acquire()
-            job = self._jobs.popleft()
-            self._room.release()
-            job.result = await answer(job.request)
-            job.done.set()
+async def work(orders: Receiver[Order]) -> None:
+    """Work on orders, one after the other, until there will be no more."""
+    with orders:
+        async for request, reply in orders:
+            with reply, suppress(ChannelClosed):  # who ordered it may have gone
+                reply.send_nowait(await answer(request))
 
 
 async def answer(request: bytes) -> bytes:

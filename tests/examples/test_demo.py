@@ -10,7 +10,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import conc
+from conc.channels import mpmc
+from conc_testing import settle
 from examples.service.picture import draw
+from examples.service.workshop import QUEUE_SIZE, WORKERS, Order, order, work
 from tests.repo.sources import ROOT
 
 
@@ -76,3 +80,43 @@ def test_a_bad_number_of_clients_is_refused_by_name() -> None:
 
 def test_a_run_without_a_single_request_can_be_drawn() -> None:
     assert ElementTree.fromstring(draw([], [])).tag.endswith("svg")
+
+
+async def test_when_the_orders_end_the_workers_do_what_is_left_and_end_too() -> None:
+    sender, receiver = mpmc[Order](QUEUE_SIZE)
+
+    async with conc.open_nursery() as nursery:
+        with sender, receiver:
+            answers = [nursery.start_soon(order, b"add %d 1" % number, sender) for number in range(QUEUE_SIZE)]
+            await settle()
+            for _ in range(WORKERS):
+                nursery.start_soon(work, receiver.clone())
+
+    assert [answer.join_nowait() for answer in answers] == [b"%d" % (number + 1) for number in range(QUEUE_SIZE)]
+
+
+async def test_a_customer_who_has_gone_costs_no_worker() -> None:
+    sender, receiver = mpmc[Order](QUEUE_SIZE)
+
+    async with conc.open_nursery() as nursery:
+        with sender, receiver:
+            impatient = nursery.start_soon(order, b"add 1 1", sender)
+            await settle()
+            impatient.cancel("has no time")
+            await settle()
+            nursery.start_soon(work, receiver.clone())
+            assert await order(b"add 1 2", sender) == b"3"
+
+
+async def test_a_customer_without_a_place_in_line_has_ordered_nothing() -> None:
+    sender, receiver = mpmc[Order](1)
+
+    async with conc.open_nursery() as nursery:
+        with sender, receiver:
+            first, second = (nursery.start_soon(order, b"add 1 1", sender) for _ in range(2))
+            await settle()
+            second.cancel()
+            await settle()
+            assert receiver.receive_nowait().request == b"add 1 1"
+            assert len(receiver) == 0
+            first.cancel()
