@@ -366,10 +366,7 @@ class Worker:
     def enter_thread(self) -> Callable[[], None]:
         """Make this thread the worker's; returns what undoes it."""
         if slot.worker is not None:
-            raise RuntimeError(
-                "conc.run was called inside a running conc program, on the same thread; await the function instead, "
-                "or use conc.to_thread for a separate runtime"
-            )
+            raise RuntimeError("a runtime was stepped inside a running conc program, on the same thread; use a thread")
         before = sniffio.thread_local.name
         hooks = sys.get_asyncgen_hooks()
         slot.worker = self

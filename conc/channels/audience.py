@@ -97,7 +97,7 @@ class Seat(WaitQueue):
 
     def enlist(self, waiter: Waiter, request: Any = None) -> None:
         """As that of every queue; and be told what comes next. Under the lock."""
-        waiter.value = request
+        waiter.value = request  # as `WaitQueue.enlist`, in place: there may be a thousand receivers
         waiter.wait = self
         self.line.append(waiter)
         self._attentive[self] = None

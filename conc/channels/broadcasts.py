@@ -8,8 +8,8 @@ from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter
-from conc.channels.audience import Listener, Next, Seat, Speaker
-from conc.channels.ends import Place, calling_line
+from conc.channels.audience import Listener, Next, Speaker
+from conc.channels.ends import calling_line
 from conc.channels.ring import BroadcastStatistics, Entry, Ring
 from conc.errors import EndOfChannel, Lagged
 from conc.sync.semaphore import check_count
@@ -53,9 +53,6 @@ class BroadcastSender(Speaker, Generic[T]):
     __slots__ = ()
 
     _channel: Ring
-
-    def __init__(self, ring: Ring, made_at: Place) -> None:
-        super().__init__(ring, made_at)
 
     def send_nowait(self, item: T) -> int:
         """Send an item to all receivers. It never waits: if the channel is full, the oldest item is overwritten.
@@ -133,9 +130,6 @@ class BroadcastReceiver(Listener[T]):
     __slots__ = ()
 
     _channel: Ring
-
-    def __init__(self, ring: Ring, seat: Seat, made_at: Place) -> None:
-        super().__init__(ring, seat, made_at)
 
     # ---- receiving ------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter
-from conc.channels.audience import Listener, Next, Seat, Speaker
+from conc.channels.audience import Listener, Next, Speaker
 from conc.channels.board import Board, Version, WatchStatistics
-from conc.channels.ends import Place, calling_line
+from conc.channels.ends import calling_line
 from conc.errors import EndOfChannel
 
 T = TypeVar("T")
@@ -48,9 +48,6 @@ class WatchSender(Speaker, Generic[T]):
     __slots__ = ()
 
     _channel: Board
-
-    def __init__(self, board: Board, made_at: Place) -> None:
-        super().__init__(board, made_at)
 
     # ---- replacing the value --------------------------------------------------------------------------------------
 
@@ -200,9 +197,6 @@ class WatchReceiver(Listener[T]):
     __slots__ = ()
 
     _channel: Board
-
-    def __init__(self, board: Board, seat: Seat, made_at: Place) -> None:
-        super().__init__(board, seat, made_at)
 
     # ---- looking --------------------------------------------------------------------------------------------------
 

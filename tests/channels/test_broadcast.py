@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_type
+
 import pytest
 
 import conc
@@ -56,6 +58,18 @@ async def test_receiving_what_is_there_lets_nobody_else_run(nursery: conc.Nurser
 
         assert await receiver.receive() == 1
         assert trace == []
+
+
+async def test_receiving_what_is_there_lets_others_run_when_the_budget_is_spent(nursery: conc.Nursery) -> None:
+    trace: list[object] = []
+    sender, receiver = broadcast[int](10_000)
+    for item in range(10_000):
+        sender.send_nowait(item)
+    sender.close()
+    nursery.start_soon(then, conc.sleep(0), trace)
+
+    assert [item async for item in receiver] == list(range(10_000))
+    assert trace == [None, "went on"]
 
 
 async def test_receivers_that_wait_are_woken_in_the_order_in_which_they_came(nursery: conc.Nursery) -> None:
@@ -316,6 +330,9 @@ def test_a_broadcast_can_be_made_with_and_without_a_type() -> None:
     for sender, receiver in (broadcast[int](1), broadcast[int | None](1), broadcast(1)):
         assert type(sender) is BroadcastSender
         assert type(receiver) is BroadcastReceiver
+    typed_sender, typed_receiver = broadcast[int](1)
+    assert_type(typed_sender, BroadcastSender[int])
+    assert_type(typed_receiver, BroadcastReceiver[int])
 
 
 @pytest.mark.parametrize("capacity", [0, -1, 1.5, True, None])

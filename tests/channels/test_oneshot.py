@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import weakref
+from typing import assert_type
 
 import pytest
 
@@ -408,3 +409,6 @@ def test_a_oneshot_can_be_made_with_and_without_a_type() -> None:
     for sender, receiver in (oneshot[int](), oneshot[int | None](), oneshot["Thing"](), oneshot()):
         assert type(sender) is OneshotSender
         assert type(receiver) is OneshotReceiver
+    typed_sender, typed_receiver = oneshot[int]()
+    assert_type(typed_sender, OneshotSender[int])
+    assert_type(typed_receiver, OneshotReceiver[int])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import assert_type
 
 import pytest
 
@@ -439,3 +440,7 @@ def test_a_watch_can_be_made_with_and_without_a_type() -> None:
     for sender, receiver in (watch[int](0), watch[int | None](None), watch(0)):
         assert type(sender) is WatchSender
         assert type(receiver) is WatchReceiver
+    typed_sender, typed_receiver = watch[int | None](0)
+    assert_type(typed_sender, WatchSender[int | None])
+    assert_type(typed_receiver.borrow(), int | None)
+    assert_type(watch("")[1], WatchReceiver[str])

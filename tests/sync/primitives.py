@@ -1,14 +1,13 @@
-"""Every way to wait of conc.sync and conc.channels, as a scene: what makes one wait, and what ends the wait."""
+"""Every way to wait in conc.sync and conc.channels, as a scene: what makes one wait, and what ends the wait."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import conc.channels
-import conc.sync
+import conc
 from conc.channels import Receiver, Sender, broadcast, mpmc, mpsc, mpsc_unbounded, oneshot, watch
+from conc.lowlevel import Operation
 from conc.sync import (
     Barrier,
     CancellationToken,
@@ -28,18 +27,19 @@ from tests.threads.support import PATIENCE, Stranger
 
 
 class Scene:
-    """Something to wait for. Made anywhere; `block` and `let_through` are called by one party, the waits by others.
+    """Something to wait for. It is made anywhere; one party blocks it and lets others through, who wait.
 
     Args:
         owner: whose method it is.
-        name: of the method, which has twins: _nowait, _blocking, and the one for select.
-        args: of all of them.
-        block: makes it necessary to wait; nothing unless given.
-        let_through: lets the first go on who waits.
-        leave: what who was let through does in the end, to give back what he has.
-        counts: where the statistics count those who wait.
-        alone: why only one may wait at a time.
-        lasts: whether what is let through once lets all through, for good.
+        name: of the method that waits.
+        args: of it, and of its twins.
+        block: makes it necessary to wait; it is, unless given.
+        let_through: lets the first go on who waits, and perhaps others.
+        leave: what who was let through does with the result, so that all is as before.
+        counts: where the statistics count those who wait; None if nowhere.
+        shared: whether several may wait at a time.
+        once: whether who is let through once leaves it open to all, for good.
+        twins: the name that the twins are made of, if not that of the method.
     """
 
     def __init__(
@@ -49,66 +49,70 @@ class Scene:
         *args: Any,
         let_through: Callable[[], object],
         block: Callable[[], object] = lambda: None,
-        leave: Callable[[], object] = lambda: None,
-        counts: str = "tasks_waiting",
-        alone: bool = False,
-        lasts: bool = False,
+        leave: Callable[[Any], object] = lambda result: None,
+        counts: str | None = "tasks_waiting",
+        shared: bool = True,
+        once: bool = False,
+        twins: str | None = None,
     ) -> None:
         self.owner = owner
         self.name = name
         self.args = args
-        self.let_through = let_through
         self.block = block
+        self.let_through = let_through
         self.leave = leave
         self.counts = counts
-        self.alone = alone
-        self.lasts = lasts
+        self.shared = shared
+        self.once = once
+        self.twins = twins or name
 
     async def begin(self, nursery: conc.Nursery) -> None:
-        """`block`, from a task."""
+        """`block`, where there are tasks."""
         self.block()
 
-    async def wait(self) -> object:
+    async def wait(self) -> Any:
         """Wait, in a task."""
         return await getattr(self.owner, self.name)(*self.args)
 
-    async def use(self) -> None:
-        """Wait, and leave."""
-        await self.wait()
-        self.leave()
-
-    def nowait(self) -> object:
+    def nowait(self) -> Any:
         """The form that does not wait."""
-        return getattr(self.owner, f"{twinless(self.name)}_nowait")(*self.args)
+        return getattr(self.owner, f"{self.twins}_nowait")(*self.args)
 
-    def blocking(self, timeout: float | None = None) -> object:
+    def blocking(self, timeout: float | None) -> Any:
         """The form for threads."""
-        return getattr(self.owner, f"{twinless(self.name)}_blocking")(*self.args, timeout=timeout)
+        return getattr(self.owner, f"{self.twins}_blocking")(*self.args, timeout=timeout)
 
-    def operation(self) -> Any:
+    def operation(self) -> Operation[Any]:
         """The form for select."""
-        return getattr(self.owner, TWINS[self.name])(*self.args)
+        operation: Operation[Any] = getattr(self.owner, TWINS[self.name])(*self.args)
+        return operation
 
+    async def use(self, wait: Callable[[], Awaitable[Any]] | None = None) -> None:
+        """Wait in one way or another, and leave."""
+        self.leave(await (wait or self.wait)())
+
+    async def select(self) -> Any:
+        """Wait in a select."""
+        _, result = await conc.select(self.operation(), conc.after(1000))
+        return result
+
+    @property
     def waiting(self) -> int:
         """How many wait, as the statistics say."""
-        count: int = getattr(self.owner.statistics(), self.counts)
+        count: int = getattr(self.owner.statistics(), self.counts or "")
         return count
-
-    def check(self) -> None:
-        """The invariants."""
-        self.owner._check()
 
 
 class InBlock(Scene):
-    """A wait of a condition: inside of its block."""
+    """A wait for a condition, which is done with the mutex."""
 
-    async def wait(self) -> object:
+    async def wait(self) -> Any:
         async with self.owner:
             return await super().wait()
 
-    def blocking(self, timeout: float | None = None) -> object:
-        mutex = self.owner.mutex
-        mutex.acquire_blocking(timeout=PATIENCE)
+    def blocking(self, timeout: float | None) -> Any:
+        mutex: Mutex = self.owner.mutex
+        mutex.acquire_blocking(PATIENCE)
         try:
             return super().blocking(timeout)
         finally:
@@ -116,26 +120,24 @@ class InBlock(Scene):
 
 
 class Making(Scene):
-    """A wait for another task that makes the value of a cell."""
+    """A wait for another task, which makes a value."""
 
     async def begin(self, nursery: conc.Nursery) -> None:
-        nursery.start_soon(self.owner.get_or_init, *self.args)
+        nursery.start_soon(self.wait)
         await conc.checkpoint()
 
 
-# ---- what there is to wait for ---------------------------------------------------------------------------------------
+# ---- conc.sync -------------------------------------------------------------------------------------------------------
 
 
 def barrier() -> Scene:
     barrier = Barrier(2)
-    return Scene(
-        barrier, "wait", let_through=lambda: Stranger(barrier.wait_blocking, PATIENCE).result()
-    )
+    return Scene(barrier, "wait", let_through=lambda: Stranger(barrier.wait_blocking, PATIENCE).result())
 
 
 def token() -> Scene:
     token = CancellationToken()
-    return Scene(token, "wait", let_through=token.cancel, lasts=True)
+    return Scene(token, "wait", let_through=token.cancel, once=True)
 
 
 def limiter() -> Scene:
@@ -145,20 +147,20 @@ def limiter() -> Scene:
         "acquire",
         block=lambda: limiter.acquire_on_behalf_of_nowait(limiter),
         let_through=lambda: limiter.release_on_behalf_of(limiter),
-        leave=limiter.release,
+        leave=lambda _: limiter.release(),
     )
 
 
 def limiter_for_another() -> Scene:
-    limiter, other = CapacityLimiter(1), object()
+    limiter, borrower = CapacityLimiter(1), object()
     return Scene(
         limiter,
         "acquire_on_behalf_of",
-        other,
-        block=limiter.acquire_nowait,
-        let_through=limiter.release,
-        leave=lambda: limiter.release_on_behalf_of(other),
-        alone=True,  # one borrower holds one token
+        borrower,
+        block=lambda: limiter.acquire_on_behalf_of_nowait(limiter),
+        let_through=lambda: limiter.release_on_behalf_of(limiter),
+        leave=lambda _: limiter.release_on_behalf_of(borrower),
+        shared=False,  # one borrower holds one token
     )
 
 
@@ -174,41 +176,38 @@ def condition() -> Scene:
 
 
 def condition_that_becomes_true() -> Scene:
-    scene = condition()
-    let_through, true = scene.let_through, [False]
+    condition = Condition()
+    left = [0]  # how many may pass
 
     def become_true() -> None:
-        true[0] = True
-        let_through()
+        condition.mutex.acquire_nowait()
+        left[0] += 1
+        condition.notify()
+        condition.mutex.release()
 
-    return InBlock(scene.owner, "wait_for", lambda: true[0], let_through=become_true)
+    def take() -> bool:
+        passes = left[0] > 0
+        left[0] -= passes
+        return passes
+
+    return InBlock(condition, "wait_for", take, let_through=become_true)
 
 
 def event() -> Scene:
     event = Event()
-    return Scene(event, "wait", let_through=event.set, lasts=True)
+    return Scene(event, "wait", let_through=event.set, once=True)
 
 
 def mutex() -> Scene:
     mutex = Mutex()
     return Scene(
-        mutex, "acquire", block=mutex.acquire_nowait, let_through=mutex.release, leave=mutex.release
+        mutex, "acquire", block=mutex.acquire_nowait, let_through=mutex.release, leave=lambda _: mutex.release()
     )
 
 
-def notify_one() -> Scene:
+def notify(wake: Callable[[Notify], None]) -> Scene:
     notify = Notify()
-    return Scene(notify, "notified", let_through=notify.notify_one)
-
-
-def notify_last() -> Scene:
-    notify = Notify()
-    return Scene(notify, "notified", let_through=notify.notify_last)
-
-
-def notify_waiters() -> Scene:
-    notify = Notify()
-    return Scene(notify, "notified", let_through=notify.notify_waiters)
+    return Scene(notify, "notified", let_through=lambda: wake(notify))
 
 
 def once_cell() -> Scene:
@@ -218,58 +217,81 @@ def once_cell() -> Scene:
         await made.wait()
         return 1
 
-    return Making(OnceCell[int](), "get_or_init", make, let_through=made.set, lasts=True)
+    return Making(OnceCell[int](), "get_or_init", make, let_through=made.set, once=True)
 
 
 def reader() -> Scene:
     lock = RwLock()
     return Scene(
-        lock, "acquire_read", block=lock.acquire_write_nowait, let_through=lock.release, leave=lock.release
+        lock, "acquire_read", block=lock.acquire_write_nowait, let_through=lock.release, leave=lambda _: lock.release()
     )
 
 
 def writer() -> Scene:
     lock = RwLock()
     return Scene(
-        lock, "acquire_write", block=lock.acquire_read_nowait, let_through=lock.release, leave=lock.release
+        lock, "acquire_write", block=lock.acquire_read_nowait, let_through=lock.release, leave=lambda _: lock.release()
     )
 
 
 def semaphore() -> Scene:
-    semaphore = Semaphore(2)
+    semaphore = Semaphore(2, max_value=2)
     return Scene(
         semaphore,
         "acquire",
         2,
         block=semaphore.acquire_nowait,
         let_through=semaphore.release,
-        leave=lambda: semaphore.release(2),
+        leave=lambda _: semaphore.release(2),
     )
 
 
 def set_once() -> Scene:
     cell = SetOnce[int]()
-    return Scene(cell, "wait", let_through=lambda: cell.set(1), lasts=True)
+    return Scene(cell, "wait", let_through=lambda: cell.set(1), once=True)
 
 
 def tracker() -> Scene:
     tracker = TaskTracker()
-    return Scene(tracker, "wait", let_through=tracker.close, lasts=True)
+    return Scene(tracker, "wait", let_through=tracker.close, once=True)
 
 
-def receive(make: Callable[[], tuple[Sender[int], Receiver[int]]], name: str, *args: int, alone: bool = True) -> Scene:
-    sender, receiver = make()
+# ---- conc.channels ---------------------------------------------------------------------------------------------------
+
+Ends = tuple[Sender[int], Receiver[int]]
+
+
+def receive(ends: Ends, name: str, *args: int, shared: bool = False) -> Scene:
+    sender, receiver = ends
     return Scene(
         receiver,
         name,
         *args,
         let_through=lambda: sender.send_nowait(1),
         counts="tasks_waiting_receive",
-        alone=alone,  # another task in the receiver of an mpsc is BusyResource
+        shared=shared,  # an mpsc has one consumer
     )
 
 
-def send(name: str, *args: int, leave: Callable[[Receiver[int]], object]) -> Scene:
+def send() -> Scene:
+    sender, receiver = mpsc[int](1)
+    return Scene(
+        sender,
+        "send",
+        9,
+        block=lambda: sender.send_nowait(0),
+        let_through=receiver.receive_nowait,
+        leave=lambda _: receiver.receive_nowait(),
+        counts="tasks_waiting_send",
+    )
+
+
+def send_by_hand() -> Scene:
+    sender, receiver = mpsc[int](0)
+    return Scene(sender, "send", 9, let_through=receiver.receive_nowait, counts="tasks_waiting_send")
+
+
+def reserve(name: str, *args: int) -> Scene:
     sender, receiver = mpsc[int](1)
     return Scene(
         sender,
@@ -277,26 +299,78 @@ def send(name: str, *args: int, leave: Callable[[Receiver[int]], object]) -> Sce
         *args,
         block=lambda: sender.send_nowait(0),
         let_through=receiver.receive_nowait,
-        leave=lambda: leave(receiver),
+        leave=lambda permit: permit.release(),
         counts="tasks_waiting_send",
+        twins="reserve",
     )
 
 
-class Reserving(Scene):
-    """A wait for a place: who has it gives it back."""
-
-    async def use(self) -> None:
-        permit: Any = await self.wait()
-        permit.release()
+def ask() -> Scene:
+    sender, receiver = oneshot[int]()
+    return Scene(receiver, "receive", let_through=lambda: sender.send_nowait(1), shared=False, once=True)
 
 
-def reserve(name: str, *args: int) -> Scene:
-    sender, receiver = mpsc[int](1)
-    return Reserving(
-        sender,
-        name,
-        *args,
-        block=lambda: sender.send_nowait(0),
-        let_through=receiver.receive_nowait,
-        counts="tasks_waiting_send",
+def listen() -> Scene:
+    sender, receiver = broadcast[int](4)
+    return Scene(receiver, "receive", let_through=lambda: sender.send_nowait(1), shared=False)
+
+
+def follow() -> Scene:
+    sender, receiver = watch[int](0)
+    return Scene(receiver, "changed", let_through=lambda: sender.send_nowait(1), shared=False)
+
+
+def look_for() -> Scene:
+    sender, receiver = watch[int](0)
+    return Scene(
+        receiver,
+        "wait_for",
+        lambda value: value > 0,
+        let_through=lambda: sender.send_nowait(1),
+        leave=lambda _: sender.send_nowait(0),
+        shared=False,
     )
+
+
+def closed(ends: tuple[Any, Any]) -> Scene:
+    sender, receiver = ends
+    return Scene(sender, "closed", let_through=receiver.close, counts=None, once=True)
+
+
+SCENES: dict[str, Callable[[], Scene]] = {
+    "Barrier.wait": barrier,
+    "CancellationToken.wait": token,
+    "CapacityLimiter.acquire": limiter,
+    "CapacityLimiter.acquire_on_behalf_of": limiter_for_another,
+    "Condition.wait": condition,
+    "Condition.wait_for": condition_that_becomes_true,
+    "Event.wait": event,
+    "Mutex.acquire": mutex,
+    "Notify.notified, one": lambda: notify(Notify.notify_one),
+    "Notify.notified, last": lambda: notify(Notify.notify_last),
+    "Notify.notified, all": lambda: notify(Notify.notify_waiters),
+    "OnceCell.get_or_init": once_cell,
+    "RwLock.acquire_read": reader,
+    "RwLock.acquire_write": writer,
+    "Semaphore.acquire": semaphore,
+    "SetOnce.wait": set_once,
+    "TaskTracker.wait": tracker,
+    "Sender.send": send,
+    "Sender.send, rendezvous": send_by_hand,
+    "Sender.reserve": lambda: reserve("reserve"),
+    "Sender.reserve_many": lambda: reserve("reserve_many", 1),
+    "Sender.closed": lambda: closed(mpsc[int](1)),
+    "Receiver.receive, mpsc": lambda: receive(mpsc[int](1), "receive"),
+    "Receiver.receive, unbounded": lambda: receive(mpsc_unbounded[int](), "receive"),
+    "Receiver.receive, mpmc": lambda: receive(mpmc[int](1), "receive", shared=True),
+    "Receiver.receive, rendezvous": lambda: receive(mpsc[int](0), "receive"),
+    "Receiver.receive_many, mpsc": lambda: receive(mpsc[int](1), "receive_many", 5),
+    "Receiver.receive_many, unbounded": lambda: receive(mpsc_unbounded[int](), "receive_many", 5),
+    "OneshotReceiver.receive": ask,
+    "OneshotSender.closed": lambda: closed(oneshot[int]()),
+    "BroadcastReceiver.receive": listen,
+    "BroadcastSender.closed": lambda: closed(broadcast[int](4)),
+    "WatchReceiver.changed": follow,
+    "WatchReceiver.wait_for": look_for,
+    "WatchSender.closed": lambda: closed(watch[int](0)),
+}
