@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -147,15 +148,19 @@ def test_a_scope_left_out_of_order_is_told_and_forgotten() -> None:
     run(main)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_yield_out_of_the_scope_is_found() -> None:
-    async def main() -> None:
-        async def numbers() -> AsyncGenerator[int, None]:
-            with CancellationToken().scope():
-                yield 1
+    async def numbers() -> AsyncGenerator[int, None]:
+        with CancellationToken().scope():
+            yield 1
 
-        async for _ in numbers():
-            await conc.sleep(1)
+    async def main() -> None:
+        generator = numbers()
+        try:
+            async for _ in generator:
+                await conc.sleep(1)
+        finally:
+            with contextlib.suppress(RuntimeError):
+                await generator.aclose()
 
     with pytest.raises(RuntimeError, match="yielded inside"):
         run(main)

@@ -37,10 +37,6 @@ class Model:
         self.cancelled.discard(owner)
         self.notified.discard(owner)
 
-    def wait(self, who: int) -> None:
-        self.waiting.append(who)
-        self.pass_on()
-
     def notify(self, n: int) -> None:
         for who in self.waiting[:n]:
             self.waiting.remove(who)
@@ -106,7 +102,8 @@ class ConditionMachine(RuleBasedStateMachine):
         if who is not None:
             self.model.ends[who] = None if self.model.owner == who else RuntimeError
             if self.model.owner == who:
-                self.model.wait(who)
+                self.model.waiting.append(who)
+                self.model.pass_on()
             self.actors[who].tell(self.condition.wait)
             self.driven.settle()
 

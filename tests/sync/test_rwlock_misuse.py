@@ -161,6 +161,26 @@ async def ignore(take: Take, lock: RwLock) -> None:
     lock.release()
 
 
+@pytest.mark.parametrize(("parallel", "workers"), [(False, 1), (True, 3)])
+@pytest.mark.parametrize("take", [*READING[:2], *WRITING[:2]])
+def test_who_was_let_in_and_ends_is_the_one_that_those_behind_are_told_of(
+    take: Take, parallel: bool, workers: int
+) -> None:
+    async def main() -> None:
+        lock, end = RwLock(), Event()
+        async with conc.open_nursery(parallel=parallel) as nursery:
+            async with lock.write():
+                nursery.start_soon(keep, take, lock, end, name="keeper")
+                while lock.statistics().tasks_waiting < 1:
+                    await conc.sleep(0.001)
+                nursery.start_soon(is_told, RwLock.acquire_write, lock)
+                while lock.statistics().tasks_waiting < 2:
+                    await conc.sleep(0.001)
+            end.set()
+
+    conc.run(main, workers=workers)
+
+
 @pytest.mark.parametrize("take", WRITING)
 @pytest.mark.parametrize("kept", ["read", "write"])
 def test_a_writer_that_comes_after_a_holder_has_ended_is_told(take: Take, kept: str) -> None:

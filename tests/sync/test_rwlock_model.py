@@ -25,37 +25,30 @@ class Model:
         self.ends: dict[int, object] = dict.fromkeys(range(ACTORS))
 
     def acquire(self, who: int, writes: bool, waits: bool) -> None:
-        self.ends[who] = None
-        self.line.append((who, writes))
-        self.serve()
-        if (who, writes) in self.line:
-            own = self.writer == who or who in self.readers
-            if own or not waits:
-                self.line.pop()
-                self.ends[who] = RuntimeError if own else WouldBlock
+        own = self.writer == who or (who in self.readers and (writes or self.line))
+        self.ends[who] = RuntimeError if own else None
+        if not own:
+            self.line.append((who, writes))
+            self.serve()
+        if (who, writes) in self.line and not waits:
+            self.line.pop()
+            self.ends[who] = WouldBlock
 
     def serve(self) -> None:
         while self.line and self.writer is None and not (self.line[0][1] and self.readers):
             who, writes = self.line.pop(0)
-            if writes:
-                self.writer = who
+            self.writer = who if writes else None
+            self.readers += [] if writes else [who]
+
+    def release(self, who: int, reads_on: bool = False) -> None:
+        able = self.writer == who or (who in self.readers and not reads_on)
+        self.ends[who] = None if able else RuntimeError
+        if able:
+            if self.writer == who:
+                self.writer = None
             else:
-                self.readers.append(who)
-
-    def release(self, who: int) -> None:
-        self.ends[who] = None
-        if self.writer == who:
-            self.writer = None
-        elif who in self.readers:
-            self.readers.remove(who)
-        else:
-            self.ends[who] = RuntimeError
-        self.serve()
-
-    def downgrade(self, who: int) -> None:
-        self.ends[who] = None if self.writer == who else RuntimeError
-        if self.writer == who:
-            self.writer, self.readers = None, [who]
+                self.readers.remove(who)
+            self.readers += [who] if reads_on else []
             self.serve()
 
     def cancel(self, who: int) -> None:
@@ -112,7 +105,7 @@ class RwLockMachine(RuleBasedStateMachine):
     def downgrade(self, choice: int, holds: bool) -> None:
         who = self.pick(choice, holds)
         if who is not None:
-            self.model.downgrade(who)
+            self.model.release(who, reads_on=True)
             self.actors[who].do(self.lock.downgrade)
 
     @rule(choice=st.integers(0, ACTORS - 1))
