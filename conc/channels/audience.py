@@ -71,8 +71,12 @@ class Audience:
 
     @property
     def waiting(self) -> int:
-        """How many wait for the next thing."""
-        return sum(len(seat) for seat in self.attentive)
+        """How many wait for the next thing. A look, also without the lock."""
+        return sum(map(len, list(self.attentive)))
+
+    def __repr__(self) -> str:
+        waits = f", {self.waiting} waiting" if self.waiting else ""
+        return f"{self.senders} sender(s), {self.receivers} receiver(s){waits}"
 
     def _check(self) -> None:
         self.gone._check()
@@ -167,7 +171,7 @@ class Speaker(Member):
     def _lose(self) -> None:
         channel = self._channel
         channel.lost_senders.places.append(self._made_at)
-        channel.lost_senders.warn(channel.senders, waits=any(map(len, list(channel.attentive))))
+        channel.lost_senders.warn(channel.senders, waits=channel.waiting > 0)
 
 
 class Listener(Member, Generic[T]):

@@ -78,4 +78,4 @@ class Board(Audience):
         return WatchStatistics(self.current.number, self.senders, self.receivers, self.waiting)
 
     def __repr__(self) -> str:
-        return f"a watch at version {self.current.number}, {self.senders} sender(s), {self.receivers} receiver(s)"
+        return f"a watch at version {self.current.number}, {super().__repr__()}"

@@ -335,8 +335,10 @@ class Conduit:
     def __repr__(self) -> str:
         kind = "mpmc" if self.shared else "mpsc"
         size = f"capacity {self.capacity}" if self.limited else "unbounded"
+        waiting = len(self.sending) + len(self.receiving)
+        waits = f", {waiting} waiting" if waiting else ""
         over = "" if self.receivers and self.senders else ", closed"
-        return f"<{kind} {size}, {len(self.items)} items{over}>"
+        return f"<{kind} {size}, {len(self.items)} items{waits}{over}>"
 
     def _check(self) -> None:
         self.sending._check()

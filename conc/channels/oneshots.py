@@ -390,7 +390,9 @@ class _Shot(WaitQueue):
         return OneshotStatistics(self.state, self.receiver_open, len(self))
 
     def __repr__(self) -> str:
-        return f"a oneshot, {self.state}"
+        waits = f", {len(self)} waiting" if len(self) else ""
+        unwanted = ", receiver closed" if self.item is NOTHING and not self.receiver_open else ""
+        return f"a oneshot, {self.state}{waits}{unwanted}"
 
     def _check(self) -> None:
         super()._check()

@@ -131,10 +131,7 @@ class Ring(Audience):
         return entry
 
     def __repr__(self) -> str:
-        return (
-            f"a broadcast with {self.end - self.oldest} of {self.capacity} items, {self.senders} sender(s), "
-            f"{self.receivers} receiver(s)"
-        )
+        return f"a broadcast with {self.end - self.oldest} of {self.capacity} items, {super().__repr__()}"
 
     def _check(self) -> None:
         super()._check()

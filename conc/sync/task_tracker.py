@@ -154,7 +154,8 @@ class TaskTracker:
         raise TypeError("a TaskTracker has no truth value; did you mean len(tracker), or tracker.is_closed?")
 
     def __repr__(self) -> str:
-        return f"<TaskTracker {'closed' if self._closed else 'open'}, {self._count} tracked>"
+        waits = f", {len(self._waiters)} waiting" if len(self._waiters) else ""
+        return f"<TaskTracker {'closed' if self._closed else 'open'}, {self._count} tracked{waits}>"
 
     def _check(self) -> None:
         self._waiters._check()

@@ -1,11 +1,11 @@
 """Several things at the same time: all of them, the first of them, or each as it ends."""
 
-from conc.task.first_ok import first_ok
-from conc.task.join import join
+from conc.task.fallbacks import first_ok
 from conc.task.join_set import JoinSet, open_join_set
+from conc.task.joins import join
 from conc.task.map import Map, open_map
-from conc.task.race import race
-from conc.task.select import select
+from conc.task.races import race
+from conc.task.selects import select
 
 __all__ = [
     "JoinSet",

@@ -325,7 +325,7 @@ async def test_a_oneshot_tells_how_it_stands(nursery: conc.Nursery) -> None:
     nursery.start_soon(receiver.receive)
     await settle()
     assert sender.statistics() == receiver.statistics() == OneshotStatistics("open", True, 1)
-    assert repr(sender) == "<OneshotSender of a oneshot, open>"
+    assert repr(sender) == "<OneshotSender of a oneshot, open, 1 waiting>"
 
     sender.send_nowait(1)
     assert sender.statistics() == OneshotStatistics("received", False, 0)

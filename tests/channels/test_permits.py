@@ -161,7 +161,8 @@ def test_a_permit_that_is_dropped_warns_with_the_line_that_reserved_it() -> None
         sender, receiver = mpsc[int](1)
         with sender, receiver:
             permit: Permit[int] | None = await sender.reserve()
-            with pytest.warns(ResourceWarning, match=rf"a permit made at {__file__}:\d+ was dropped with 1 places"):
+            expected = rf"a permit made at {__file__}:\d+ was dropped with 1 places"
+            with pytest.warns(ResourceWarning, match=expected):  # noqa: PT031
                 del permit
                 gc.collect()
 

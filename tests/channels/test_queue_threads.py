@@ -111,7 +111,7 @@ def test_strands_meet_in_a_rendezvous_and_lose_nothing() -> None:
     assert_all_came_once_and_in_order(3, batches)
 
 
-@pytest.mark.parametrize("make", [lambda: mpsc[Item](5), lambda: mpsc_unbounded[Item]()])
+@pytest.mark.parametrize("make", [lambda: mpsc[Item](5), mpsc_unbounded[Item]])
 def test_threads_send_and_a_task_receives_every_item_once_and_in_order(make: Any) -> None:
     got: list[Item] = []
 
@@ -201,7 +201,7 @@ def test_cancelled_sends_and_receives_lose_nothing_and_double_nothing() -> None:
         sender._check()
 
     conc.run(main, workers=3)
-    assert sorted(sum(batches, [])) == sorted(sent)
+    assert sorted(item for batch in batches for item in batch) == sorted(sent)
 
 
 def test_a_channel_that_closes_while_threads_send_gets_every_item_that_was_accepted() -> None:
@@ -230,7 +230,7 @@ def test_a_channel_that_closes_while_threads_send_gets_every_item_that_was_accep
             for thread in threads:
                 await conc.to_thread(thread.join)
             got += [item async for item in receiver]
-            assert sorted(got) == sorted(sum(accepted, []))
+            assert sorted(got) == sorted(item for items in accepted for item in items)
             receiver._check()
 
     conc.run(main)

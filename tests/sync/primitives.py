@@ -22,7 +22,7 @@ from conc.sync import (
     SetOnce,
     TaskTracker,
 )
-from conc.task.select import TWINS
+from conc.task.selects import TWINS
 from tests.threads.support import PATIENCE, Stranger
 
 

@@ -12,7 +12,7 @@ import conc
 import conc.channels
 import conc.sync
 from conc.errors import WouldBlock
-from conc.task.select import TWINS
+from conc.task.selects import TWINS
 from conc_testing import settle
 from tests.kernel.support import run
 from tests.sync.primitives import SCENES, Scene

@@ -370,11 +370,11 @@ def test_it_says_how_it_stands() -> None:
             task = nursery.start_soon(tracker.wait)
             tracker.start_soon(nursery, conc.sleep_forever)
             await settle()
-            assert repr(tracker) == "<TaskTracker open, 1 tracked>"
+            assert repr(tracker) == "<TaskTracker open, 1 tracked, 1 waiting>"
             assert tracker.statistics() == (1, False, 1)
             assert "TaskTracker.wait" in repr(task)
             tracker.close()
-            assert repr(tracker) == "<TaskTracker closed, 1 tracked>"
+            assert repr(tracker) == "<TaskTracker closed, 1 tracked, 1 waiting>"
             nursery.cancel_scope.cancel()
         with pytest.raises(TypeError, match=r"len\(tracker\)"):
             bool(tracker)

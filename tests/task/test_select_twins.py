@@ -14,7 +14,7 @@ import conc.sync
 import conc.task
 import conc.time
 from conc.sync import Semaphore
-from conc.task.select import TWINS
+from conc.task.selects import TWINS
 from tests.kernel.support import run
 
 PACKAGES = (conc, conc.channels, conc.sync, conc.task, conc.time)

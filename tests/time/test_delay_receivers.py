@@ -9,7 +9,7 @@ from conc._kernel.current import current_worker
 from conc.errors import ChannelEmpty, EndOfChannel
 from conc.lowlevel import current_task
 from conc.sync import Event
-from conc.task.select import select
+from conc.task.selects import select
 from conc.time import DelayQueue
 from conc.time.alarms import after
 from conc_testing import VirtualClock, settle

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 import conc
-from conc.task.select import select
+from conc.task.selects import select
 from conc.time import DelayQueue
 
 HUGE = [1e308, math.inf, 10**400]

@@ -10,7 +10,7 @@ import pytest
 import conc
 from conc.errors import BusyResource
 from conc.sync import Event
-from conc.task.select import select
+from conc.task.selects import select
 from conc.time import Interval
 from conc.time.alarms import after
 from conc_testing import VirtualClock, settle

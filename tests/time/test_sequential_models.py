@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import conc
 from conc.errors import ChannelEmpty, ClosedResource, EndOfChannel
 from conc.sync import Event
-from conc.task.select import select
+from conc.task.selects import select
 from conc.time import DelayKey, DelayQueue
 from conc_testing import VirtualClock
 from tests.kernel.support import Driven
