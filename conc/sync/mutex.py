@@ -86,7 +86,6 @@ class Mutex:
         If cancelled: it is not held, and the place in line is given up.
         """
         task = charge() or await toll()
-        waiters = self._waiters
         if self._free:
             try:
                 self._free.pop()
@@ -94,40 +93,10 @@ class Mutex:
                 pass  # another thread was faster
             else:
                 self._owner = task
-                if waiters.watched:
-                    waiters.took(task)
+                if self._waiters.watched:
+                    self._waiters.took(task)
                 return
-        # What `perform` does, in this frame: where many want it at once, this is where their time goes.
-        watched, heir = True, None
-        waiters.lock.acquire()
-        try:
-            granted = self._attempt(task)
-            if granted is LATER:
-                waiters.enlist(task)
-                watched, waiters.watched = waiters.watched, True
-                heir = None if is_empty(self._free) else self._serve()
-        finally:
-            waiters.lock.release()
-        if granted is LATER:
-            if heir is not None:
-                heir.resume()
-            elif not watched:
-                waiters.join(self._owner, task.strand)
-            try:
-                await PARK
-            except BaseException:
-                if task.wait is GRANTED:  # as in `perform`
-                    task.wait = None
-                    _Acquire(self).give_back(task.value)
-                raise
-            task.wait = None
-            granted, task.value = task.value, None
-        if granted is None:
-            if waiters.watched:
-                waiters.took(task)
-            return
-        del task  # an error holds this frame, and may become that of the task
-        _Acquire(self).finish(granted)
+        await self._wait_for_it(task)
 
     def acquire_blocking(self, timeout: float | None = None) -> None:
         """As `acquire`, for a thread outside.
@@ -172,18 +141,20 @@ class Mutex:
     def __aenter__(self) -> Awaitable[None]:
         worker = slot.worker
         if worker is not None:
-            task = worker.task
+            task: Task[Any] = worker.task  # type: ignore[assignment]
             budget = worker.budget
-            if budget > 0 and self._free and not task.scope.cancelled:  # type: ignore[union-attr]
-                try:
-                    self._free.pop()
-                except IndexError:
-                    return self.acquire()
-                self._owner = task
+            if budget > 0 and not task.scope.cancelled:
                 worker.budget = budget - 1
-                if self._waiters.watched:
-                    self._waiters.took(task)
-                return READY
+                if self._free:
+                    try:
+                        self._free.pop()
+                    except IndexError:
+                        return self._wait_for_it(task)  # another thread was faster
+                    self._owner = task
+                    if self._waiters.watched:
+                        self._waiters.took(task)
+                    return READY
+                return self._wait_for_it(task)
         return self.acquire()
 
     def __aexit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> Awaitable[None]:
@@ -195,13 +166,60 @@ class Mutex:
                 self._hand_on(party_here())
             return READY
         if waiters.watched:
-            self._hand_on(self._owner)
+            waiters.lock.acquire()
+            heir = self._pass_on()
+            waiters.lock.release()
+            if heir is not None:
+                heir.resume()
             return READY
         self._owner = NOBODY
         self._free.append(None)
         if waiters.watched:
             self._serve_line()
         return READY
+
+    async def _wait_for_it(self, task: Task[Any]) -> None:
+        """What ``perform(_Acquire(self))`` does, written out: where many want it, here their time goes."""
+        waiters = self._waiters
+        watched, heir = True, None
+        granted: Any = LATER
+        waiters.lock.acquire()
+        try:
+            if self._free or self._owner is task:
+                granted = self._attempt(task)
+            if granted is LATER:
+                task.value = None
+                task.wait = waiters
+                waiters.line.append(task)
+                watched, waiters.watched = waiters.watched, True
+                if self._free.copy():  # see `_serve`
+                    heir = self._serve()
+        finally:
+            waiters.lock.release()
+        if granted is LATER:
+            if heir is not None:
+                heir.resume()
+            elif not watched:
+                waiters.join(self._owner, task.strand)
+            try:
+                await PARK
+            except BaseException:
+                if task.wait is GRANTED:
+                    task.wait = None
+                    _Acquire(self).give_back(task.value)
+                raise
+            task.wait = None
+            granted, task.value = task.value, None
+        if granted is None:
+            if waiters.watched:
+                joiners = task._joiners
+                if joiners is None:
+                    task._joiners = {waiters: None}
+                else:
+                    joiners[waiters] = None
+            return
+        del task  # an error holds this frame, and may become that of the task
+        _Acquire(self).finish(granted)
 
     def statistics(self) -> MutexStatistics:
         """How it stands at this moment."""
@@ -241,8 +259,16 @@ class Mutex:
         """Who has it gives it up: hand it to the first in line, and return him."""
         waiters = self._waiters
         owner = self._owner
-        if waiters.watched and type(owner) is Task:
-            owner.drop_joiner(waiters)
+        if type(owner) is Task and owner._joiners:
+            owner._joiners.pop(waiters, None)
+        line = waiters.line
+        if line and not waiters._odd:  # as `grant` does
+            heir: Waiter | None = line.popleft()
+            heir.value = None
+            heir.wait = GRANTED
+            waiters.watched = bool(line)
+            self._owner = heir if type(heir) is Task else heir.party
+            return heir
         heir = waiters.grant()
         if heir is None:
             waiters.watched = False

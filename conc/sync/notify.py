@@ -134,7 +134,7 @@ class Notify:
 
         Checkpoint: never.
         """
-        perform_nowait(self.notifying(since=since))
+        perform_nowait(self.waiting(since=since))
 
     def notified_blocking(self, timeout: float | None = None, *, since: int | None = None) -> None:
         """As `notified`, for a thread outside. If it is interrupted after it was woken, another one is woken for it.
@@ -150,9 +150,9 @@ class Notify:
 
         Checkpoint: never; it blocks the thread.
         """
-        perform_blocking(self.notifying(since=since), timeout, "Notify.notified")
+        perform_blocking(self.waiting(since=since), timeout, "Notify.notified")
 
-    def notifying(self, *, since: int | None = None) -> QueueOperation[None]:
+    def waiting(self, *, since: int | None = None) -> QueueOperation[None]:
         """`notified`, for `conc.select`."""
         if since is not None:
             self._check_epoch(since)

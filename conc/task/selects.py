@@ -23,7 +23,7 @@ TWINS: Final = {  # what makes the operation of which
     "closed": "closing",
     "join": "joining",
     "join_next": "joining_next",
-    "notified": "notifying",
+    "notified": "waiting",
     "receive": "receiving",
     "receive_many": "receiving_many",
     "reserve": "reserving",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import conc
+from conc._kernel.waitqueue import WaitQueue
 from conc.channels import Receiver, Sender, broadcast, mpmc, mpsc, mpsc_unbounded, oneshot, watch
+from conc.channels.audience import Audience
+from conc.channels.conduit import Conduit
 from conc.lowlevel import Operation
 from conc.sync import (
     Barrier,
@@ -66,9 +69,17 @@ class Scene:
         self.once = once
         self.twins = twins or name
 
+    async def prepare(self, nursery: conc.Nursery) -> None:
+        """What has to be done in a task before it can be waited for."""
+
     async def begin(self, nursery: conc.Nursery) -> None:
-        """`block`, where there are tasks."""
+        """`prepare`, and `block`."""
+        await self.prepare(nursery)
         self.block()
+
+    async def end(self) -> None:
+        """`let_through`, where there are tasks."""
+        self.let_through()
 
     async def wait(self) -> Any:
         """Wait, in a task."""
@@ -102,6 +113,23 @@ class Scene:
         count: int = getattr(self.owner.statistics(), self.counts or "")
         return count
 
+    @property
+    def standing(self) -> int:
+        """How many wait, as the lines say."""
+        return sum(map(len, self.queues()))
+
+    def queues(self) -> Iterator[WaitQueue]:
+        """The lines of the primitive."""
+        found: list[Any] = [self.owner]
+        for thing in found:
+            if isinstance(thing, WaitQueue):
+                yield thing
+            for kind in type(thing).__mro__:
+                for name in getattr(kind, "__slots__", ()):
+                    part = getattr(thing, name, None)
+                    if isinstance(part, (WaitQueue, Audience, Conduit, Mutex)) and part not in found:
+                        found.append(part)
+
 
 class InBlock(Scene):
     """A wait for a condition, which is done with the mutex."""
@@ -122,9 +150,13 @@ class InBlock(Scene):
 class Making(Scene):
     """A wait for another task, which makes a value."""
 
-    async def begin(self, nursery: conc.Nursery) -> None:
+    async def prepare(self, nursery: conc.Nursery) -> None:
         nursery.start_soon(self.wait)
         await conc.checkpoint()
+
+    async def end(self) -> None:
+        self.let_through()
+        await conc.checkpoint()  # the other task, which was let go on first
 
 
 # ---- conc.sync -------------------------------------------------------------------------------------------------------
@@ -132,7 +164,12 @@ class Making(Scene):
 
 def barrier() -> Scene:
     barrier = Barrier(2)
-    return Scene(barrier, "wait", let_through=lambda: Stranger(barrier.wait_blocking, PATIENCE).result())
+    return Scene(
+        barrier,
+        "wait",
+        let_through=lambda: Stranger(barrier.wait_blocking, PATIENCE).result(),
+        shared=False,  # two would let one another through
+    )
 
 
 def token() -> Scene:

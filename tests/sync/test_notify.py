@@ -178,7 +178,7 @@ def test_who_waits_since_an_epoch_is_woken_as_everybody() -> None:
 def test_what_is_no_epoch_of_it_is_refused(since: Any, error: type[Exception]) -> None:
     notify = Notify()
 
-    for refused in (notify.notified_nowait, notify.notified_blocking, notify.notifying):
+    for refused in (notify.notified_nowait, notify.notified_blocking, notify.waiting):
         with pytest.raises(error, match="since must be"):
             refused(since=since)
     with pytest.raises(error, match="since must be"):
@@ -289,7 +289,7 @@ def test_a_woken_waiter_whose_run_is_stopped_by_force_passes_on_what_was_for_one
 
     async def wait() -> None:
         with conc.CancelScope(shield=True):
-            await (notify.notified() if alone else conc.select(notify.notifying(), Event().waiting()))
+            await (notify.notified() if alone else conc.select(notify.waiting(), Event().waiting()))
 
     async def hold_up() -> None:
         try:

@@ -29,7 +29,7 @@ def test_a_select_that_was_granted_elsewhere_takes_no_notification() -> None:
         notify, event = Notify(), Event()
 
         async def choose() -> None:
-            index, _ = await conc.select(notify.notifying(), event.waiting())
+            index, _ = await conc.select(notify.waiting(), event.waiting())
             order.append(f"branch {index}")
 
         async with conc.open_nursery() as nursery:
@@ -51,15 +51,15 @@ def test_a_select_takes_a_stored_permit_or_is_woken() -> None:
         notify = Notify()
         epoch = notify.epoch
         notify.notify_one()
-        assert await conc.select(Event().waiting(), notify.notifying()) == (1, None)
+        assert await conc.select(Event().waiting(), notify.waiting()) == (1, None)
         assert not notify.statistics().permit_stored
         async with conc.open_nursery() as nursery:
-            choosing = nursery.start_soon(conc.select, notify.notifying(), Event().waiting())
+            choosing = nursery.start_soon(conc.select, notify.waiting(), Event().waiting())
             await settle()
             notify.notify_last()
             assert await choosing.join() == (0, None)
             notify.notify_waiters()
-            assert await conc.select(notify.notifying(since=epoch)) == (0, None)
+            assert await conc.select(notify.waiting(since=epoch)) == (0, None)
 
     run(main)
 

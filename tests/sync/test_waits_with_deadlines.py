@@ -35,12 +35,12 @@ def semaphore() -> Case:
 
 def notify_one() -> Case:
     notify = Notify()
-    return Case(notify, notify.notified, notify.notify_one, notify.notifying)
+    return Case(notify, notify.notified, notify.notify_one, notify.waiting)
 
 
 def notify_waiters() -> Case:
     notify = Notify()
-    return Case(notify, notify.notified, notify.notify_waiters, notify.notifying)
+    return Case(notify, notify.notified, notify.notify_waiters, notify.waiting)
 
 
 def token() -> Case:

@@ -1,0 +1,477 @@
+"""What has gone wrong in channels of others, and may not here. Each test says in its name what must hold."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import conc
+from conc.channels import Receiver, Sender, broadcast, mpmc, mpsc, mpsc_unbounded, oneshot, watch
+from conc.errors import (
+    BrokenResource,
+    ChannelClosed,
+    ChannelEmpty,
+    ChannelFull,
+    ClosedResource,
+    EndOfChannel,
+    Lagged,
+    WouldBlock,
+)
+from conc.lowlevel import current_task
+from conc_testing import settle
+from tests.channels.watched import then
+from tests.kernel.support import run
+from tests.threads.support import Stranger, hasty_switching
+
+# ---- how many there are ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capacity", [1, 63, 64, 65, 200])
+def test_the_number_of_items_is_right_at_every_fill_level(capacity: int) -> None:
+    sender, receiver = mpsc[int](capacity)
+    for lap in range(2):
+        for number in range(capacity):
+            assert (len(sender), len(receiver)) == (number, number)
+            sender.send_nowait(number)
+            sender._check()
+        with pytest.raises(ChannelFull):
+            sender.send_nowait(capacity)
+        for number in range(capacity, 0, -1):
+            assert (len(sender), len(receiver)) == (number, number)
+            assert receiver.receive_nowait() == capacity - number, lap
+            sender._check()
+        with pytest.raises(ChannelEmpty):
+            receiver.receive_nowait()
+
+
+def test_the_number_of_items_never_looks_negative_or_too_great_to_another_thread() -> None:
+    sender, receiver = mpsc[int](3)
+    lengths: set[int] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            lengths.add(len(receiver))
+            statistics = receiver.statistics()
+            assert 0 <= statistics.items <= 3
+            lengths.add(statistics.items)
+
+    async def receive_all() -> None:
+        async for _ in receiver:
+            pass
+
+    async def send_all() -> None:
+        with sender:
+            for number in range(5000):
+                await sender.send(number)
+
+    async def main() -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            nursery.start_soon(receive_all)
+            nursery.start_soon(send_all)
+
+    onlooker = Stranger(look)
+    with hasty_switching():
+        conc.run(main, workers=2)
+    over.set()
+    onlooker.result()
+    assert lengths <= {0, 1, 2, 3}
+
+
+# ---- the same error, whichever way one asks --------------------------------------------------------------------------
+
+
+def full(sender: Sender[int], receiver: Receiver[int]) -> None:
+    sender.send_nowait(0)
+
+
+def closed_by_the_receiver(sender: Sender[int], receiver: Receiver[int]) -> None:
+    receiver.close()
+
+
+def full_and_closed_by_the_receiver(sender: Sender[int], receiver: Receiver[int]) -> None:
+    sender.send_nowait(0)
+    receiver.close()
+
+
+def closed_by_the_sender(sender: Sender[int], receiver: Receiver[int]) -> None:
+    sender.close()
+
+
+def closed_on_both_sides(sender: Sender[int], receiver: Receiver[int]) -> None:
+    sender.close()
+    receiver.close()
+
+
+@pytest.mark.parametrize(
+    ("come_to", "error"),
+    [
+        (full, ChannelFull),
+        (closed_by_the_receiver, ChannelClosed),
+        (full_and_closed_by_the_receiver, ChannelClosed),
+        (closed_by_the_sender, ClosedResource),
+        (closed_on_both_sides, ClosedResource),
+    ],
+)
+def test_sending_and_reserving_are_refused_for_the_same_reason(
+    come_to: Callable[[Sender[int], Receiver[int]], None], error: type[Exception]
+) -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](1)
+        come_to(sender, receiver)
+        for attempt in (lambda: sender.send_nowait(1), sender.reserve_nowait):
+            with pytest.raises(error):
+                attempt()
+        if error is not ChannelFull:
+            for wait in (lambda: sender.send(1), sender.reserve, lambda: conc.select(sender.sending(1))):
+                with pytest.raises(error):
+                    await wait()
+        sender._check()
+        receiver.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_many_items_of_a_closed_channel_come_in_full_lists_and_then_the_end(limit: int) -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](5)
+        with sender:
+            for number in range(5):
+                sender.send_nowait(number)
+        receiver.close()
+        got: list[int] = []
+        with pytest.raises(EndOfChannel):
+            while True:
+                batch = await receiver.receive_many(limit)
+                assert 1 <= len(batch) <= limit
+                got += batch
+        assert got == list(range(5))
+        with pytest.raises(EndOfChannel):
+            receiver.receive_many_nowait(limit)
+
+    run(main)
+
+
+# ---- closing while others wait ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["cancel", "release", "close"])), ids=", ".join)
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_receiver_of_a_closed_channel_is_told_of_the_end_whatever_becomes_of_reservations(
+    side: int, order: tuple[str, ...]
+) -> None:
+    async def reserve_both(sender: Sender[int]) -> None:
+        try:
+            with await sender.reserve_many(2):
+                await conc.checkpoint()
+        except (ChannelClosed, ClosedResource):
+            pass
+
+    async def main() -> None:
+        ends = sender, receiver = mpsc[int](2)
+        permit = sender.reserve_nowait()
+        trace: list[object] = []
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(then, receiver.receive(), trace)
+            await settle()
+            reserving = nursery.start_soon(reserve_both, sender)
+            await settle()
+            acts = {"cancel": reserving.cancel, "release": permit.release, "close": ends[side].close}
+            for number, act in enumerate(order):
+                acts[act]()
+                sender._check()
+                if number % 2:
+                    await settle()
+                done = {"release", "close"} <= set(order[: number + 1])
+                assert done or trace == []
+        assert trace == [EndOfChannel, "went on"]
+        for end in ends:
+            end.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("act", ["last sender", "last receiver"])
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_all_who_wait_are_told_once_when_a_shared_channel_closes(capacity: int, act: str) -> None:
+    """Senders in line when the receivers go; receivers in line when the senders go. What was sent comes first."""
+
+    async def main() -> None:
+        sender, receiver = mpmc[int](capacity)
+        senders = [sender, sender.clone(), sender.clone()]
+        receivers = [receiver, receiver.clone(), receiver.clone()]
+        trace: list[object] = []
+        async with conc.open_nursery() as nursery:
+            if act == "last receiver":
+                if capacity:
+                    sender.send_nowait(7)
+                for end in senders:
+                    nursery.start_soon(then, end.send(1), trace)
+                    nursery.start_soon(then, conc.select(end.sending(2)), trace)
+            else:
+                for one in receivers:
+                    nursery.start_soon(then, one.receive(), trace)
+                    nursery.start_soon(then, conc.select(one.receiving()), trace)
+            await settle()
+            for end in receivers[1:] if act == "last receiver" else senders[1:]:
+                end.close()
+            await settle()
+            assert trace == []
+            (receiver if act == "last receiver" else sender).close()
+            sender._check()
+            assert sender.statistics()[-2:] == (0, 0)
+        assert trace.count(ChannelClosed if act == "last receiver" else EndOfChannel) == 6
+        assert trace.count("went on") == 6
+        assert len(trace) == 12
+        if capacity and act == "last receiver":
+            assert receiver.receive_nowait() == 7
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+        for end in (*senders, *receivers):
+            end.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("make", [lambda: mpsc[int](2), lambda: mpsc_unbounded[int](), lambda: mpmc[int](3)])
+def test_the_end_comes_neither_too_early_nor_never_while_threads_clone_send_and_close(
+    make: Callable[[], tuple[Sender[int], Receiver[int]]],
+) -> None:
+    """Each thread makes the sender of the next, sends through its own, and closes it: the last to close ends it all."""
+
+    def relay(sender: Sender[int], left: int, threads: list[Stranger]) -> None:
+        with sender:
+            if left:
+                threads.append(Stranger(relay, sender.clone(), left - 1, threads))
+            sender.send_blocking(left, timeout=60)
+
+    async def main() -> None:
+        for _ in range(15):
+            sender, receiver = make()
+            threads: list[Stranger] = []
+            weak = sender.downgrade()
+            threads.append(Stranger(relay, sender, 20, threads))
+            with receiver:
+                assert sorted([item async for item in receiver]) == list(range(21))
+                assert weak.upgrade() is None
+                receiver._check()
+            for thread in threads:
+                await thread.has_ended()
+
+    with hasty_switching():
+        conc.run(main)
+
+
+# ---- broadcast -------------------------------------------------------------------------------------------------------
+
+
+def test_a_broadcast_is_open_from_the_beginning_and_again_when_somebody_subscribes() -> None:
+    async def main() -> None:
+        sender, receiver = broadcast[int](2)
+        assert not sender.is_closed()
+        trace: list[object] = []
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(then, sender.closed(), trace)
+            await settle()
+            sender.send_nowait(1)
+            receiver.close()
+            late = sender.subscribe()  # before the one who waits has run: it is told all the same, and nobody hangs
+            assert not sender.is_closed()
+            await settle()
+            assert trace == [None, "went on"]
+            nursery.start_soon(then, late.receive(), trace)
+            await settle()
+            sender.send_nowait(2)
+            await settle()
+            assert trace[2:] == [2, "went on"]
+            sender.close()
+            with pytest.raises(EndOfChannel):
+                await late.receive()
+        late.close()
+
+    run(main)
+
+
+def test_who_waits_in_a_reopened_broadcast_is_told_of_its_end() -> None:
+    async def main() -> None:
+        sender, receiver = broadcast[int](2)
+        other = sender.clone()
+        receiver.close()
+        receivers = [sender.subscribe() for _ in range(3)]
+        trace: list[object] = []
+        async with conc.open_nursery() as nursery:
+            for late in receivers:
+                nursery.start_soon(then, late.receive(), trace)
+            await settle()
+            sender.close()
+            await settle()
+            assert trace == []
+            other.close()
+        assert trace.count(EndOfChannel) == 3
+        for late in receivers:
+            late.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_receiver_that_lags_is_told_exactly_how_much_it_lost_and_goes_on_with_the_oldest(closes: bool) -> None:
+    async def main() -> None:
+        sender, receiver = broadcast[int](2)
+        with receiver:
+            for item in range(5):
+                sender.send_nowait(item)
+            if closes:
+                sender.close()
+            with pytest.raises(Lagged) as lagged:
+                await receiver.receive()
+            assert lagged.value.count == 3
+            if not closes:
+                for item in range(5, 8):
+                    sender.send_nowait(item)  # again before it has read on
+                with pytest.raises(Lagged) as lagged:
+                    await receiver.receive()
+                assert lagged.value.count == 3
+                sender.close()
+            assert [item async for item in receiver] == ([3, 4] if closes else [6, 7])
+
+    run(main)
+
+
+# ---- watch -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_for_a_change_is_not_woken_by_anything_else() -> None:
+    """Neither by receivers that come, go and mark, nor by senders that come and go while there are others."""
+
+    async def main() -> None:
+        sender, receiver = watch(0)
+        trace: list[object] = []
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(then, receiver.changed(), trace)
+            await settle()
+            other = sender.subscribe()
+            clone = receiver.clone()
+            other.mark_changed()
+            other.mark_unchanged()
+            receiver.mark_unchanged()
+            assert not clone.has_changed()
+            assert not sender.send_if_modified(lambda value: value)
+            for end in (other, clone, sender.clone()):
+                end.close()
+            assert task.wait is not None
+            assert receiver.statistics().tasks_waiting == 1  # it was not even woken to look
+            await settle()
+            assert trace == []
+            sender.send_nowait(1)
+        assert trace == [1, "went on"]
+        sender.close()
+        receiver.close()
+
+    run(main)
+
+
+def test_no_change_is_told_after_the_value_was_seen() -> None:
+    async def main() -> None:
+        sender, receiver = watch(0)
+        with sender, receiver:
+            for see in (receiver.borrow_and_update, receiver.mark_unchanged, receiver.changed_nowait):
+                sender.send_nowait(receiver.borrow() + 1)
+                assert receiver.has_changed()
+                see()
+                assert not receiver.has_changed()
+                assert await conc.select(receiver.changing(), conc.after(1)) == (1, None)
+            sender.send_nowait(9)
+            receiver.borrow()  # only looks
+            assert receiver.has_changed()
+            assert await receiver.wait_for(lambda value: value == 9) == 9
+            assert not receiver.has_changed()
+
+    run(main)
+
+
+def test_the_last_update_is_seen_by_who_looks_just_before_it_and_then_waits() -> None:
+    """Another thread sends, and closes, while the receiver is between its look and its wait."""
+
+    async def main() -> None:
+        for last in range(1, 300):
+            sender, receiver = watch(0)
+
+            def send(sender: Any = sender, last: int = last) -> None:
+                with sender:
+                    sender.send_nowait(last)
+
+            with receiver:
+                thread = Stranger(send)
+                assert await receiver.wait_for(lambda value, last=last: value == last) == last
+                with pytest.raises(EndOfChannel):
+                    await receiver.changed()
+            await thread.has_ended()
+
+    with hasty_switching():
+        conc.run(main)
+
+
+# ---- oneshot ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sender_that_waits_for_the_end_and_sends_at_that_moment_is_told_the_truth() -> None:
+    """The receiver closes in a thread while the sender sends: sent is receivable, refused is not, closed() returns."""
+    outcomes: set[bool] = set()
+
+    async def main() -> None:
+        for number in range(300):
+            sender, receiver = oneshot[int]()
+            async with conc.open_nursery() as nursery:
+                told = nursery.start_soon(sender.closed)
+                await conc.checkpoint()
+                thread = Stranger(receiver.close)
+                for _ in range(number % 7):
+                    await conc.checkpoint()
+                try:
+                    sender.send_nowait(number)
+                except ChannelClosed:
+                    accepted = False
+                else:
+                    accepted = True
+                await thread.has_ended()
+                with conc.fail_after(10):
+                    await told.join()
+            if accepted:
+                assert receiver.receive_nowait() == number
+            else:
+                with pytest.raises(EndOfChannel):
+                    receiver.receive_nowait()
+            sender.close()
+            outcomes.add(accepted)
+
+    conc.run(main)
+    assert outcomes
+
+
+def test_a_task_that_was_told_of_the_end_is_not_held_by_the_channel() -> None:
+    async def main() -> None:
+        before = sys.getrefcount(current_task())
+        for close in (0, 1):
+            ends = sender, receiver = oneshot[int]()
+            for _ in range(3):
+                with conc.move_on_after(1):
+                    await (receiver.receive() if close else sender.closed())
+            assert sys.getrefcount(current_task()) == before
+            ends[close].close()
+            ends[1 - close].close()
+
+    run(main)
+
+
+def test_the_errors_of_channels_are_told_apart_by_their_classes() -> None:
+    assert issubclass(ChannelFull, WouldBlock)
+    assert issubclass(ChannelEmpty, WouldBlock)
+    assert issubclass(ChannelClosed, BrokenResource)
+    assert not issubclass(EndOfChannel, WouldBlock)
