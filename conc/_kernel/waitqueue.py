@@ -179,20 +179,17 @@ class WaitQueue:
 
     def grant_all(self, value: Any = None) -> list[Waiter]:
         """Take everybody off the line, in order. Under the lock."""
-        granted = []
-        while (waiter := self.grant(value)) is not None:
-            granted.append(waiter)
+        granted: list[Waiter] = []
+        if self._odd:
+            while (waiter := self.grant(value)) is not None:
+                granted.append(waiter)
+            return granted
+        granted += self.line
+        self.line.clear()
+        for waiter in granted:
+            waiter.value = value
+            waiter.wait = GRANTED
         return granted
-
-    def send_on(self, other: WaitQueue) -> Waiter | None:
-        """Let whoever is first stand at the end of another line of the same primitive, and return it; None if nobody
-        waits. Under the lock; not where branches stand."""
-        waiter = self.head()
-        if waiter is not None:
-            self.line.popleft()
-            other.enlist(waiter, waiter.value)
-            self._keep_short()
-        return waiter
 
     def withdraw(self, waiter: Waiter) -> bool:
         """Take a waiter that gives up out of the line, and serve whom that frees: False if it was granted already."""

@@ -191,8 +191,9 @@ class Mutex:
                 task.value = None
                 task.wait = waiters
                 waiters.line.append(task)
-                watched, waiters.watched = waiters.watched, True
-                if self._free.copy():  # see `_serve`
+                watched = waiters.watched
+                if not watched:
+                    waiters.watched = True
                     heir = self._serve()
         finally:
             waiters.lock.release()
@@ -209,7 +210,9 @@ class Mutex:
                     _Acquire(self).give_back(task.value)
                 raise
             task.wait = None
-            granted, task.value = task.value, None
+            granted = task.value
+            if granted is not None:
+                task.value = None
         if granted is None:
             if waiters.watched:
                 joiners = task._joiners
@@ -261,14 +264,6 @@ class Mutex:
         owner = self._owner
         if type(owner) is Task and owner._joiners:
             owner._joiners.pop(waiters, None)
-        line = waiters.line
-        if line and not waiters._odd:  # as `grant` does
-            heir: Waiter | None = line.popleft()
-            heir.value = None
-            heir.wait = GRANTED
-            waiters.watched = bool(line)
-            self._owner = heir if type(heir) is Task else heir.party
-            return heir
         heir = waiters.grant()
         if heir is None:
             waiters.watched = False

@@ -1,6 +1,8 @@
 """Every public name has one home, a docstring and annotations; and each rule finds who breaks it."""
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -31,6 +33,18 @@ def test_every_public_name_keeps_the_rule(package: str, rule: Rule) -> None:
 
 def test_the_facade_of_conc_defines_nothing() -> None:
     assert_holds(facade_violations(_module("conc", "conc")))
+
+
+def test_what_import_conc_loads_it_lists_too() -> None:
+    """So that no package can be used by accident, without an import, until another module stops importing it."""
+    program = (
+        "import sys, conc\n"
+        "parts = [name.split('.') for name in sys.modules if name.startswith('conc.')]\n"
+        "print(*sorted({part[1] for part in parts if not part[1].startswith('_')} - set(conc.__all__)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "\n", "conc/__init__.py loads these packages and does not list them"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -68,7 +82,7 @@ def test_a_facade_that_does_more_than_list_is_named(text: str, named: str) -> No
 
 
 def test_a_facade_that_only_lists_is_no_violation() -> None:
-    text = '"""Chapters."""\nfrom conc.a import f, g as h\n__all__ = ["f", "h"]'
+    text = '"""Chapters."""\nfrom conc import a\nfrom conc.a import f, g as h\n__all__ = ["a", "f", "h"]'
 
     assert list(facade_violations(planted("conc.__init__", text))) == []
 

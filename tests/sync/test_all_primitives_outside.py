@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +20,7 @@ from tests.kernel.support import run
 from tests.sync.outside import interrupt_after_grants, until
 from tests.sync.primitives import SCENES, Scene
 from tests.sync.test_all_primitives import has, method, scenes_with
-from tests.threads.support import PATIENCE, Stranger, no_collector
+from tests.threads.support import PATIENCE, Stranger, goes, no_collector
 
 FOR_THREADS = scenes_with("_blocking")
 # Who is granted one of these has it, and nobody else: so it is given back if he will not learn of it.
@@ -243,6 +244,30 @@ def test_what_a_task_was_granted_whose_run_is_stopped_by_force_is_as_if_it_had_n
     scene.owner._check()
     assert scene.standing == 0
     scene.leave(scene.nowait())
+
+
+@pytest.mark.parametrize("label", SCENES)
+def test_a_task_that_has_waited_is_not_held_any_more(label: str) -> None:
+    async def main() -> None:
+        scene = SCENES[label]()
+        async with conc.open_nursery() as nursery:
+            await scene.begin(nursery)
+            cancelled, let_through = nursery.start_soon(scene.wait), nursery.start_soon(scene.use)
+            if not scene.shared:
+                cancelled.cancel()  # before it waits
+            waited = [weakref.ref(cancelled), weakref.ref(let_through)]
+            await settle()
+            cancelled.cancel()
+            await settle()
+            await scene.end()
+            await let_through.join()
+            del cancelled, let_through
+            with no_collector():
+                for task in waited:
+                    await goes(task)
+        scene.owner._check()
+
+    run(main)
 
 
 @pytest.mark.parametrize("label", SCENES)
