@@ -426,8 +426,8 @@ def run(
     Args:
         async_fn: the main function of the program, async.
         args: its arguments.
-        workers, clock, seed, policy, poller, network, instruments, max_blocking_threads, shutdown_timeout:
-            as for `Runtime`.
+
+    All others are those of `Runtime`.
 
     Raises:
         BaseException: what the main task raised; KeyboardInterrupt and SystemExit leave without a group around them.

@@ -191,6 +191,16 @@ class WaitQueue:
             waiter.wait = GRANTED
         return granted
 
+    def send_on(self, other: WaitQueue) -> Waiter | None:
+        """Let whoever is first stand at the end of another line of the same primitive, and return it; None if nobody
+        waits. Under the lock; not where branches stand."""
+        waiter = self.head()
+        if waiter is not None:
+            self.line.popleft()
+            other.enlist(waiter, waiter.value)
+            self._keep_short()
+        return waiter
+
     def withdraw(self, waiter: Waiter) -> bool:
         """Take a waiter that gives up out of the line, and serve whom that frees: False if it was granted already."""
         self.lock.acquire()

@@ -48,8 +48,8 @@ class Conduit:
     Each of `capacity` places is free, holds an item, or is promised to a permit; `places` are the free ones, but for
     `_unmade`. If there is no limit there are no places; with capacity 0 none either: items go from hand to hand.
 
-    Who waits to send has the request (end, item, 0), or (end, None, places) to reserve some; who waits to receive has
-    (end, limit): it is granted a list of at most so many, or if that is 0 one bare item.
+    Who waits to send has the request (end, item, 0), or (end, None, places) to reserve some. Who waits to receive has
+    its end for a request, and is granted one item.
 
     Invariant, while nobody is on the way: nobody waits to receive while there are items, nor to send while there are as
     many places as the first in line needs, nor to send if all receivers are closed, nor to receive if it is `over`.
@@ -122,11 +122,7 @@ class Conduit:
 
     def hand_over(self, item: Any) -> Waiter | None:
         """Give an item to the first who waits for one, past the places: to be resumed. None if nobody can have it."""
-        receiving = self.receiving
-        while not self.items and (head := receiving.head()) is not None:
-            if receiving.take(head, [item] if head.value[1] else item):
-                return head
-        return None
+        return None if self.items else self.receiving.grant(item)
 
     def reserve(self, places: int) -> Any:
         """Promise some places if they are free and nobody waits for any: SENT, OVER or LATER."""
@@ -189,13 +185,6 @@ class Conduit:
                 return item
         return OVER if self.over else LATER
 
-    def receive_many(self, limit: int, woken: list[Waiter]) -> Any:
-        """Take the oldest items, at most `limit`: a list, OVER or LATER."""
-        taken: list[Any] = []
-        while len(taken) < limit and (item := self.receive(woken)) is not LATER and item is not OVER:
-            taken.append(item)
-        return taken or item
-
     def take_back(self, items: list[Any], woken: list[Waiter]) -> None:
         """Put back what a thread was given that was interrupted before it learnt of it."""
         for item in reversed(items):
@@ -227,7 +216,7 @@ class Conduit:
                 item = items.popleft()
             except IndexError:
                 return  # another thread was faster
-            if receiving.take(head, [item] if head.value[1] else item):
+            if receiving.take(head, item):
                 woken.append(head)
                 if self.limited:
                     self.places.append(None)
@@ -310,8 +299,10 @@ class Conduit:
     def _dismiss(self, queue: WaitQueue, end: object, woken: list[Waiter]) -> None:
         """Let those that wait in `queue` through `end` know that it was closed. Cost: O(waiters)."""
         for waiter in list(queue.line):
-            if waiter.wait is queue and waiter.value[0] is end and queue.pick(waiter, CLOSED):
-                woken.append(waiter)  # noqa: PERF401  # to pick one changes what is asked of the next
+            asked = waiter.value
+            through = asked[0] if type(asked) is tuple else asked
+            if waiter.wait is queue and through is end and queue.pick(waiter, CLOSED):
+                woken.append(waiter)
 
     def tell_if_over(self, woken: list[Waiter]) -> None:
         """Let those that wait to receive know if nothing more can come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from conc._kernel.current import charge, slot
-from conc._kernel.operation import QueueOperation, perform, perform_blocking, perform_nowait
+from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter
 from conc._os.sync import is_empty
@@ -66,11 +66,6 @@ class Receiver(End, Generic[T]):
                     if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
-        return await self._receive()
-
-    async def _receive(self) -> T:
-        """The other half of `receive`: there is no item, or somebody waits for one. It has paid."""
-        conduit = self._conduit
         if conduit.lost_senders.places:
             conduit.lost_senders.warn(conduit.senders, not conduit.items)
         receiving = conduit.receiving
@@ -80,7 +75,7 @@ class Receiver(End, Generic[T]):
             return await perform(_Receive(self, 0))
         # The usual wait is written out: what `perform` does for all operations would take twice as long.
         task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
-        receiving.enlist(task, (self, 0))
+        receiving.enlist(task, self)
         woken: list[Waiter] = []
         if not is_empty(conduit.items):
             conduit.settle(woken)
@@ -204,7 +199,7 @@ class Receiver(End, Generic[T]):
                         self._settle()
                 return item  # type: ignore[no-any-return]
         try:
-            return await self._receive()
+            return await self.receive()
         except EndOfChannel:
             raise StopAsyncIteration from None
 
@@ -291,13 +286,17 @@ class Receiver(End, Generic[T]):
         self._conduit._check()
 
 
+class Batch(list[Any]):
+    """Several items, taken at once. Who had to wait was granted one."""
+
+
 class _Receive(QueueOperation[Any]):
     __slots__ = ("end", "limit")
 
     looks_again = True
 
     def __init__(self, end: Receiver[Any], limit: int) -> None:
-        super().__init__(end._conduit.receiving, (end, limit))
+        super().__init__(end._conduit.receiving, end)
         self.end = end
         self.limit = limit
 
@@ -307,7 +306,12 @@ class _Receive(QueueOperation[Any]):
             return CLOSED
         if not conduit.shared and conduit.receiving.head() is not None:
             return BUSY
-        return conduit.receive_many(self.limit, woken) if self.limit else conduit.receive(woken)
+        if not self.limit:
+            return conduit.receive(woken)
+        taken = Batch()
+        while len(taken) < self.limit and (item := conduit.receive(woken)) is not LATER and item is not OVER:
+            taken.append(item)
+        return taken or item
 
     def finish(self, granted: Any) -> Any:
         if granted is OVER:
@@ -319,7 +323,7 @@ class _Receive(QueueOperation[Any]):
                 "another task waits in this receiver: an mpsc channel has one consumer; make an mpmc channel, and a "
                 "clone of the receiver for each task"
             )
-        return granted
+        return granted if not self.limit else list(granted) if type(granted) is Batch else [granted]
 
     def look_again(self, woken: list[Waiter]) -> None:
         conduit = self.end._conduit
@@ -332,7 +336,7 @@ class _Receive(QueueOperation[Any]):
         conduit = self.end._conduit
         woken: list[Waiter] = []
         with conduit.lock:
-            conduit.take_back(granted if self.limit else [granted], woken)
+            conduit.take_back(granted if type(granted) is Batch else [granted], woken)
         for waiter in woken:
             waiter.resume()
 

@@ -215,11 +215,7 @@ class Mutex:
                 task.value = None
         if granted is None:
             if waiters.watched:
-                joiners = task._joiners
-                if joiners is None:
-                    task._joiners = {waiters: None}
-                else:
-                    joiners[waiters] = None
+                task.add_joiner(waiters)
             return
         del task  # an error holds this frame, and may become that of the task
         _Acquire(self).finish(granted)
@@ -262,7 +258,7 @@ class Mutex:
         """Who has it gives it up: hand it to the first in line, and return him."""
         waiters = self._waiters
         owner = self._owner
-        if type(owner) is Task and owner._joiners:
+        if type(owner) is Task and owner._joiners:  # as `drop_joiner` does
             owner._joiners.pop(waiters, None)
         heir = waiters.grant()
         if heir is None:

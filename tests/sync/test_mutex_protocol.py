@@ -1,7 +1,7 @@
 """How a mutex is taken without a lock while nobody else wants it (`conc.sync.mutex`), in every interleaving.
 
 To take the one thing in `free` is to have the mutex; then the name is written into `owner`. Who does not find it gets
-in line under the lock, says that the mutex is `watched`, and looks again. Who gives it back does so under the lock if
+in line under the lock, says that the mutex is `watched` unless it is, and looks again. Who gives it back does so under the lock if
 it is watched; else he puts the thing back and looks then whether it is watched. So one of the two sees the other.
 
 In the same way somebody sees to it that the end of a holder will be told: who got in line sends the holder a message to
@@ -120,24 +120,21 @@ class Mutex(Model):
             me.joined = True
 
     def get_in_line(self, me: Task) -> Steps[None]:
-        yield "get in line"
+        yield "get in line, and look whether it is watched and free"
         self.line.append(me)
         was_watched = self.watched
         free = self.free
-        if self.broken is not Broken.LOOK_BEFORE_SAYING_SO:
-            yield "say that it is watched"
-            was_watched = self.watched
-            self.watched = True
-            yield "look whether it is free"
-            free = self.free
-        else:
+        if not was_watched:
             yield "say that it is watched"
             self.watched = True
-        if free and self.broken is not Broken.NO_LOOK_WHEN_IN_LINE:
-            yield "take it"
-            if self.free:
-                self.free = False
-                yield from self.pass_on()
+            if self.broken is not Broken.LOOK_BEFORE_SAYING_SO:
+                yield "look whether it is free"
+                free = self.free
+            if free and self.broken is not Broken.NO_LOOK_WHEN_IN_LINE:
+                yield "take it"
+                if self.free:
+                    self.free = False
+                    yield from self.pass_on()
         yield from self.unlock()
         if not was_watched and self.broken is not Broken.WAIT_WITHOUT_JOINING:
             yield from self.join_holder()
