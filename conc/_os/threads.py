@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from contextvars import Context
 
 current_ident = threading.get_ident
 current_thread = threading.current_thread
+_looking = threading.Lock()
 MAX_BLOCK = threading.TIMEOUT_MAX  # seconds that a lock can be waited for in one go
 
 
@@ -69,8 +71,25 @@ def foreign_threads(own: Collection[int]) -> list[str]:
             starting.append(thread.name)
         else:
             names[thread.ident] = thread.name
-    living = [names.get(ident, f"thread {ident}") for ident in sys._current_frames() if ident not in own]
+    living = [names.get(ident, f"thread {ident}") for ident in _idents() if ident not in own]
     return sorted(living + starting)
+
+
+def _idents() -> list[int]:
+    """Of all threads that are inside the interpreter.
+
+    Without the garbage collector meanwhile: CPython before 3.12 makes the frames under its lock of all threads. If they
+    set off a collection, what that runs may let another thread take over, and if that one begins or ends, it needs the
+    same lock: then neither goes on, ever.
+    """
+    with _looking:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return list(sys._current_frames())
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def gil_enabled() -> bool:

@@ -96,7 +96,9 @@ class Mutex:
                 if self._waiters.watched:
                     self._waiters.took(task)
                 return
-        await self._wait_for_it(task)
+        wait = self._wait_for_it(task)
+        del task  # an error holds this frame, and may become that of the task
+        await wait
 
     def acquire_blocking(self, timeout: float | None = None) -> None:
         """As `acquire`, for a thread outside.

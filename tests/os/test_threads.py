@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import _thread
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextvars import Context, ContextVar, copy_context
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,8 @@ from conc._os.threads import (
 )
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
+
+ROOT = Path(__file__).parents[2]
 
 
 def in_a_thread(context: Context | None = None) -> dict[str, object]:
@@ -140,3 +144,43 @@ def test_the_cores_are_those_that_this_process_may_use(monkeypatch: pytest.Monke
     finally:
         os.sched_setaffinity(0, allowed)
     assert cpu_count() == len(allowed)
+
+
+COLLECTING = """
+import gc, sys, threading, time
+from conc._os.threads import foreign_threads
+
+class Knot:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        for _ in range(20):
+            pass
+
+def churn():
+    while True:
+        threads = [threading.Thread(target=int) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+sys.setswitchinterval(1e-6)
+for _ in range(4):
+    threading.Thread(target=churn, daemon=True).start()
+gc.set_threshold(3)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    for _ in range(5):
+        Knot()
+    foreign_threads(())
+print("ended", gc.isenabled())
+"""
+
+
+def test_looking_who_lives_while_threads_come_and_go_and_garbage_is_collected_does_not_hang() -> None:
+    program = subprocess.run(
+        [sys.executable, "-c", COLLECTING], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert program.stdout == "ended True\n"

@@ -116,7 +116,11 @@ class Scene:
     @property
     def standing(self) -> int:
         """How many wait, as the lines say."""
-        return sum(map(len, self.queues()))
+        count = 0
+        for queue in self.queues():
+            with queue.lock:  # nobody is just getting in line
+                count += len(queue)
+        return count
 
     def queues(self) -> Iterator[WaitQueue]:
         """The lines of the primitive."""

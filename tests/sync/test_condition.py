@@ -9,7 +9,7 @@ import pytest
 
 import conc
 from conc.errors import WouldBlock
-from conc.sync import Condition, Event, Mutex
+from conc.sync import Condition, Mutex
 from conc_testing import settle
 from tests.kernel.support import Driven, run
 from tests.sync.actors import Actor
@@ -317,6 +317,30 @@ def test_a_deadline_ends_a_wait_and_the_mutex_is_held() -> None:
     run(main)
 
 
+def test_a_waiter_that_is_interrupted_when_it_has_the_mutex_already_keeps_it_and_passes_the_notification_on() -> None:
+    driven, condition = Driven(), Condition()
+    trace: list[str] = []
+
+    async def interrupted() -> None:
+        with pytest.raises(KeyError):
+            await wait(condition, trace, "not reached")
+
+    first = driven.start(interrupted)
+    driven.start(wait, condition, trace, "second")
+    holder = Actor(driven)
+    holder.tell(condition.mutex.acquire)
+    holder.do(condition.notify)
+    holder.do(condition.mutex.release)
+    assert condition.mutex.owner is first
+
+    driven.do(lambda: first.throw_now(KeyError()))  # as a second Ctrl-C does
+    driven.settle()
+    assert trace == ["second"]
+    assert condition.mutex.owner is None
+    condition._check()
+    driven.close()
+
+
 @pytest.mark.parametrize("notified", [False, True])
 def test_a_run_that_is_stopped_by_force_closes_those_who_wait_without_complaints(notified: bool) -> None:
     driven, condition = Driven(), Condition()
@@ -405,25 +429,3 @@ def test_it_says_how_many_wait_and_how_its_mutex_stands() -> None:
                     await conc.to_thread(condition.mutex.acquire_nowait)
 
     run(main)
-
-
-def test_an_event_beside_a_condition_may_end_the_wait_through_a_scope() -> None:
-    trace: list[str] = []
-
-    async def main() -> None:
-        condition, event = Condition(), Event()
-        async with conc.open_nursery() as nursery:
-
-            async def until_event() -> None:
-                await event.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(until_event)
-            nursery.start_soon(wait, condition, trace, "not reached")
-            await settle()
-            event.set()
-        condition._check()
-        assert not condition.mutex.locked()
-
-    run(main)
-    assert trace == []

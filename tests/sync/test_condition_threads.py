@@ -8,7 +8,7 @@ import conc
 from conc.sync import Condition
 from conc_testing import settle
 from tests.kernel.support import run
-from tests.sync.outside import until, until_waiting
+from tests.sync.outside import interrupt_after_grants, until, until_waiting
 from tests.threads.support import Stranger, hasty_switching
 
 
@@ -70,6 +70,37 @@ def test_a_thread_that_waited_too_long_has_the_mutex_again() -> None:
     assert condition.mutex.locked()
     condition.mutex.release()
     condition._check()
+
+
+def test_a_thread_that_is_interrupted_when_it_has_the_mutex_keeps_it_and_passes_the_notification_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trace: list[str] = []
+
+    def wait_in_thread(condition: Condition) -> None:
+        condition.mutex.acquire_nowait()
+        try:
+            condition.wait_blocking()
+        finally:
+            assert condition.mutex.owner is not None
+            condition.mutex.release()
+
+    async def main() -> None:
+        condition = Condition()
+        stranger = Stranger(wait_in_thread, condition)
+        await conc.to_thread(until_waiting, condition)
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(wait, condition, trace, "next")
+            await conc.to_thread(until_waiting, condition, 2)
+            async with condition:
+                condition.notify()
+            with pytest.raises(KeyboardInterrupt):
+                await stranger.has_ended()
+        condition._check()
+
+    interrupt_after_grants(monkeypatch)
+    conc.run(main)
+    assert trace == ["next"]
 
 
 def test_a_thread_that_was_notified_and_had_not_the_mutex_in_time_passes_it_on() -> None:

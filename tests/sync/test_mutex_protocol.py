@@ -1,8 +1,9 @@
 """How a mutex is taken without a lock while nobody else wants it (`conc.sync.mutex`), in every interleaving.
 
 To take the one thing in `free` is to have the mutex; then the name is written into `owner`. Who does not find it gets
-in line under the lock, says that the mutex is `watched` unless it is, and looks again. Who gives it back does so under the lock if
-it is watched; else he puts the thing back and looks then whether it is watched. So one of the two sees the other.
+in line under the lock, says that the mutex is `watched` unless that was said, and then looks again. Who gives it back
+does so under the lock if it is watched; else he puts the thing back and looks then whether it is watched. So one of the
+two sees the other.
 
 In the same way somebody sees to it that the end of a holder will be told: who got in line sends the holder a message to
 that effect, who has taken it looks whether it is watched.
