@@ -168,9 +168,8 @@ class Interval:
         return f"Interval.tick, every {self._period:g} s"
 
     def withdraw(self, task: Task[Any]) -> bool:
-        """The task that waits was cancelled."""
-        self._leave(task)
-        return True
+        """The task that waits was cancelled; False if its tick is due, and comes next."""
+        return self._leave(task)
 
     def expire(self) -> None:
         """The next tick is due: it goes to whoever waits."""
@@ -220,12 +219,15 @@ class Interval:
         if self._next < math.inf:
             self._timers.add(self._next, self)
 
-    def _leave(self, waiter: Waiter) -> None:
-        """`waiter` does not wait any more."""
-        if self._waiter is waiter:
-            self._waiter = None
-            if self._next < math.inf:  # type: ignore[operator]
-                self._timers.remove(self._next, self)  # type: ignore[union-attr, arg-type]
+    def _leave(self, waiter: Waiter) -> bool:
+        """`waiter` does not wait any more. False if it is too late for that: what is due is taken out together, and a
+        deadline of the same moment may have come before the tick, which then comes all the same."""
+        if self._waiter is not waiter:
+            return False
+        if self._next < math.inf and not self._timers.remove(self._next, self):  # type: ignore[operator, union-attr, arg-type]
+            return False
+        self._waiter = None
+        return True
 
     def __repr__(self) -> str:
         following = "not begun" if self._next is None else f"next at {self._next:.6g} s"

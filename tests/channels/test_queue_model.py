@@ -36,7 +36,7 @@ class Model:
             self.settle()
 
     def receive(self, name: int, limit: int) -> None:
-        taken = []
+        taken: list[int] = []
         while not self.receivers and len(taken) < max(limit, 1) and (self.items or self.has_giver()):
             taken.append(self.take())
         if taken:

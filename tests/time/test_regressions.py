@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 import conc
+import conc.time
 from conc.channels import mpsc
 from conc.errors import ChannelEmpty
 from conc.sync import Event, Notify, Semaphore
@@ -115,13 +117,14 @@ def test_time_does_not_move_on_for_a_timer_whose_owner_was_cancelled(
     assert clock.now() == 0
 
 
-@pytest.mark.parametrize("moment", ["before", "at"])
-def test_a_sleeper_that_is_cancelled_as_its_time_comes_ends_once(moment: str) -> None:
+@pytest.mark.parametrize("first", ["the canceller", "the sleeper"])
+def test_a_sleeper_that_is_cancelled_as_its_time_comes_ends_once(first: str) -> None:
+    """Both timers are of one moment, and come in the order in which they were set."""
     ends: list[str] = []
 
     async def sleep() -> None:
         try:
-            await conc.sleep(1)
+            await conc.sleep_until(1)
             ends.append("woke up")
             await conc.checkpoint()
             ends.append("went on")
@@ -131,17 +134,47 @@ def test_a_sleeper_that_is_cancelled_as_its_time_comes_ends_once(moment: str) ->
 
     async def main() -> None:
         async with conc.open_nursery() as nursery:
-            if moment == "before":  # its timer comes first: of two of one time, who began first
-                first = nursery.start_soon(conc.sleep, 1)
-            task = nursery.start_soon(sleep)
-            if moment == "before":
-                await first.join()
-            else:
-                await conc.sleep(1)
-            task.cancel()
+            scope = conc.CancelScope()
+
+            async def sleeper() -> None:
+                with scope:
+                    await sleep()
+
+            async def canceller() -> None:
+                await conc.sleep_until(1)
+                scope.cancel()
+
+            for act in (canceller, sleeper) if first == "the canceller" else (sleeper, canceller):
+                nursery.start_soon(act)
 
     run(main)
-    assert ends in (["woke up", "was cancelled"], ["was cancelled"])
+    assert ends == ["woke up", "was cancelled"]  # its time had come when it was cancelled
+
+
+Waits = Callable[[conc.time.Interval], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "wait", [lambda ticks: ticks.tick(), lambda ticks: conc.select(ticks.ticking(), conc.after(60))]
+)
+@pytest.mark.parametrize("deadline", [1.0, 2.0])
+def test_a_deadline_that_comes_just_before_a_tick_of_the_same_moment_harms_nobody(wait: Waits, deadline: float) -> None:
+    """The timer of the scope was set first, so it comes first, and the tick was taken out of the timers with it."""
+    got: list[float] = []
+
+    async def main() -> None:
+        ticks = conc.interval(1.0)
+        with conc.move_on_at(deadline) as scope:
+            while True:
+                result: Any = await wait(ticks)
+                got.append(result[1] if isinstance(result, tuple) else result)
+        assert scope.cancelled_caught
+        got.append(await ticks.tick())  # none is left out, and none comes twice
+        got.append(await ticks.tick())
+
+    run(main)
+    assert got == [0.0, 1.0, 2.0, 3.0][: int(deadline) + 2 + (len(got) > deadline + 2)]
+    assert got == sorted(set(got))
 
 
 # ---- queues of delayed items -----------------------------------------------------------------------------------------
@@ -190,7 +223,9 @@ def test_virtual_time_is_the_same_in_every_run_and_stops_at_every_moment() -> No
         clock = VirtualClock()
 
         async def tick(name: str, period: float) -> None:
-            async for _ in conc.interval(period):
+            ticks = conc.interval(period)
+            while True:
+                await ticks.tick()
                 seen.append((name, conc.current_time()))
 
         async def main() -> None:
