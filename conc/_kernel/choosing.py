@@ -140,6 +140,10 @@ class Choice:
 
     def give_back(self) -> None:
         """The task was granted a branch, but its run is stopped by force, and it will not learn of it."""
+        for branch in self.branches:
+            if branch.operation.queue is not None:
+                with branch.operation.queue.lock:
+                    pass  # who grants, perhaps just now, does so under this lock
         _, operation, granted = self.end()
         operation.give_back(granted)
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 LATER: Final = Marker("LATER")  # what `attempt` returns when the party has to wait
+AGAIN: Final = Marker("AGAIN")  # what a select is granted that has to begin again: another thread was faster
 
 
 class Operation(Generic[T_co]):

@@ -97,7 +97,8 @@ class WaitQueue:
 
     def __len__(self) -> int:
         """How many wait. Exact under the lock, but for selects that were decided elsewhere and have not left yet."""
-        return len(self.line) - self._dead_count
+        count = len(self.line) - self._dead_count
+        return max(0, count)  # without the lock the two may be of different moments
 
     def enlist(self, waiter: Waiter, request: Any = None) -> None:
         """Put a waiter at the end of the line; it then gives the lock back and suspends. Under the lock."""
@@ -272,12 +273,12 @@ class WaitQueue:
         dead = self._dead_count
         if dead <= 16 or dead <= 16 + len(self.line) - dead:
             return
-        for _ in range(len(self.line)):
-            waiter = self.line.popleft()
-            if waiter in self._dead:
-                self._count_down(waiter)
+        line = self.line
+        for _ in range(len(line)):
+            if line[0] in self._dead:
+                self._count_down(line.popleft())
             else:
-                self.line.append(waiter)
+                line.rotate(-1)  # not taken off and put back: who asks without the lock must see that somebody waits
 
     def _count_down(self, waiter: Waiter) -> None:
         self._dead_count -= 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Final, NamedTuple
 
-from conc._kernel.operation import LATER
+from conc._kernel.operation import AGAIN, LATER
 from conc._kernel.suspend import Marker
 from conc._kernel.waitqueue import Waiter, WaitQueue
-from conc._os.sync import Deque
+from conc._os.sync import Deque, is_empty
 from conc.channels.ends import LostEnds
 
 SENT: Final = Marker("SENT")
@@ -43,26 +43,31 @@ class Conduit:
 
     The usual case needs no lock: to send is to take a place and to append an item, to receive is the reverse, each one
     step that no other thread divides. Who then finds the other side waiting calls `settle`. Who has to wait first gets
-    in line, under the lock, and then tries once more: so of two that come at the same time at least one sees the other.
+    in line, under the lock, and then looks once more: so of two that come at the same time at least one sees the other.
+    In the same way who finds that all is over first says that it has `ended`, and then looks for an item; who has
+    appended one looks whether it has, and takes it out again. (Of what order that needs tells `is_empty`.)
 
-    Each of `capacity` places is free, holds an item, or is promised to a permit; `places` are the free ones, but for
-    `_unmade`. If there is no limit there are no places; with capacity 0 none either: items go from hand to hand.
+    If the places are `counted`, each of `capacity` is free, holds an item, or is promised to a permit; `places` are the
+    free ones, but for `unmade`. If there is no limit, one is there for all and never taken. With capacity 0 there are
+    none: items go from hand to hand.
 
     Who waits to send has the request (end, item, 0), or (end, None, places) to reserve some. Who waits to receive has
     its end for a request, and is granted one item.
 
     Invariant, while nobody is on the way: nobody waits to receive while there are items, nor to send while there are as
-    many places as the first in line needs, nor to send if all receivers are closed, nor to receive if it is `over`.
-    Invariant: free places, items and reserved ones are `capacity` in number, and `_debt` more.
+    many places as the first in line needs, nor to send if all receivers are closed, nor to receive if nothing more
+    can come.
+    Invariant: free places, items and reserved ones are `capacity` in number, and `_debt` more, if they are counted.
+    Invariant: if it has `ended`, somebody was told so, and what is there is about to be taken out by who sent it.
     """
 
     __slots__ = (
         "_debt",
-        "_unmade",
         "capacity",
+        "counted",
+        "ended",
         "gone",
         "items",
-        "limited",
         "lock",
         "lost_receivers",
         "lost_senders",
@@ -73,15 +78,17 @@ class Conduit:
         "senders",
         "sending",
         "shared",
+        "unmade",
     )
 
     def __init__(self, capacity: float, shared: bool) -> None:
         self.capacity = capacity
-        self.limited = capacity != math.inf
+        self.counted = 0 < capacity < math.inf
         self.shared = shared  # by several receivers
         self.items: Deque[Any] = Deque()
-        self.places: Deque[None] = Deque()
+        self.places: Deque[None] = Deque() if capacity < math.inf else Deque((None,))
         self.reserved = 0
+        self.ended = False
         self.senders = 1
         self.receivers = 1
         self.sending = WaitQueue("Sender.send", self._serve)
@@ -90,18 +97,13 @@ class Conduit:
         self.lock = self.sending.lock
         self.lost_senders = LostEnds("sender")
         self.lost_receivers = LostEnds("receiver")
-        self._unmade = capacity if self.limited else 0
-        self._debt = 0  # places that were needed again after they had been given away
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will come out: it is empty, and nobody may send any more."""
-        return not self.items and not self.reserved and not (self.senders and self.receivers)
+        self.unmade = capacity if self.counted else 0
+        self._debt = 0  # places that were needed again after they had been given away; paid when somebody waits for one
 
     @property
     def free(self) -> float:
         """How many places are neither taken nor promised. A look, also without the lock."""
-        return len(self.places) + self._unmade if self.limited else math.inf
+        return len(self.places) + self.unmade if self.counted else self.capacity
 
     # ---- sending --------------------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class Conduit:
         if (waiter := self.hand_over(item)) is not None:
             woken.append(waiter)
             return SENT
-        if not self.capacity or (self.limited and not self._take_places(1)):
+        if not self._take_places(1):
             return LATER
         self.put(item, woken)
         return SENT
@@ -128,7 +130,7 @@ class Conduit:
         """Promise some places if they are free and nobody waits for any: SENT, OVER or LATER."""
         if not self.receivers:
             return OVER
-        if self.sending.head() is not None or (self.limited and not self._take_places(places)):
+        if self.sending.head() is not None or not self._take_places(places):
             return LATER
         self.reserved += places
         return SENT
@@ -141,35 +143,36 @@ class Conduit:
     def release(self, places: int, woken: list[Waiter]) -> None:
         """Take back the promise of some places."""
         self.reserved -= places
-        if self.limited:
-            self.places.extend([None] * places)
+        self._give_places(places)
         self.settle(woken)
-        self.tell_if_over(woken)
 
     def fetch_back(self, item: Any) -> bool:
-        """Take out an item that was sent while its end, or all receivers, were closed: False if it was received."""
-        behind: list[Any] = []
+        """Take out an item that came when all had ended: False if it was received all the same."""
+        others: list[Any] = []  # which came as late: their order does not matter
         try:
             while (one := self.items.pop()) is not item:
-                behind.append(one)
+                others.append(one)
         except IndexError:
             found = False
         else:
             found = True
-        self.items.extend(reversed(behind))
+            self._give_places(1)
+        self.items.extend(others)
         return found
 
     # ---- receiving ------------------------------------------------------------------------------------------------
 
     def receive(self, woken: list[Waiter]) -> Any:
         """Take the oldest item if nobody waits for one: that, OVER or LATER."""
+        if self.ended:
+            return OVER
         if self.capacity and self.receiving.head() is not None:
             return LATER
         try:
             item = self.items.popleft()
         except IndexError:
             return self._receive_by_hand(woken)
-        if self.limited:
+        if self.counted:
             self.places.append(None)
             if self.sending.line:
                 self.settle(woken)
@@ -183,45 +186,61 @@ class Conduit:
             if sending.take(head, SENT):
                 woken.append(head)
                 return item
-        return OVER if self.over else LATER
+        return OVER if self._has_ended() else LATER
 
     def take_back(self, items: list[Any], woken: list[Waiter]) -> None:
         """Put back what a thread was given that was interrupted before it learnt of it."""
-        for item in reversed(items):
-            if self.limited and not self._take_places(1):
-                self._debt += 1
-            self.items.appendleft(item)
+        if self.counted:
+            for _ in items:
+                self._debt += not self._take_places(1)
+        self.ended = False
+        self.items.extendleft(reversed(items))
         self.settle(woken)
 
     # ---- both sides -----------------------------------------------------------------------------------------------
 
     def settle(self, woken: list[Waiter]) -> None:
-        """Give items to those that wait for items, and places to those that wait for places, in order."""
+        """Give items to those that wait for items, and places to those that wait for places, in order; if nothing more
+        will come, tell those that wait for it."""
         while True:
             if self.receiving.line:
                 self._serve_receivers(woken)
             if not self.sending.line:
-                return
+                break
             served = self._serve_senders()
             if not served:
-                return
+                break
             woken += served
             if not self.receiving.line:
                 return
+        if self.receiving.line and self._has_ended():
+            woken += self.receiving.grant_all(OVER)
 
     def _serve_receivers(self, woken: list[Waiter]) -> None:
         receiving, items = self.receiving, self.items
-        while items and (head := receiving.head()) is not None:
+        while not is_empty(items) and (head := receiving.head()) is not None:
+            # A select first: an item that it cannot have would have to be put back, when others have what was behind.
+            if head.is_branch and not receiving.take(head, AGAIN):
+                continue
             try:
                 item = items.popleft()
-            except IndexError:
-                return  # another thread was faster
-            if receiving.take(head, item):
-                woken.append(head)
-                if self.limited:
-                    self.places.append(None)
+            except IndexError:  # another thread was faster
+                if head.is_branch:
+                    woken.append(head)
+                continue
+            if head.is_branch:
+                head.value = item
             else:
-                items.appendleft(item)
+                receiving.take(head, item)
+            woken.append(head)
+            self._give_places(1)
+
+    def _has_ended(self) -> bool:
+        """Whether nothing more will come out; then whoever sends at this moment, without the lock, learns of it."""
+        if not self.reserved and not (self.senders and self.receivers):
+            self.ended = True  # said first, for who has appended an item looks
+            self.ended = is_empty(self.items)
+        return self.ended
 
     def _serve(self) -> list[Waiter]:
         """One who waited to send has left: whoever stands behind may need fewer places."""
@@ -233,13 +252,13 @@ class Conduit:
         """Let those in that wait for places, in order, as far as there are any."""
         sending = self.sending
         served: list[Waiter] = []
-        while self.capacity and (head := sending.head()) is not None:
+        while (head := sending.head()) is not None:
             _, item, places = head.value
             needed = places or 1
-            if not (self.places or self._unmade) or not self._take_places(needed):
+            if not (self.places or self.unmade) or not self._take_places(needed):
                 break
             if not sending.take(head, SENT):
-                self.places.extend([None] * needed)
+                self._give_places(needed)
             else:
                 served.append(head)
                 if places:
@@ -250,8 +269,10 @@ class Conduit:
 
     def _take_places(self, needed: int) -> bool:
         """Take some free places, or none. Others may take one at any moment, without the lock."""
+        if not self.counted:
+            return self.capacity > 0
         places = self.places
-        if self._unmade or self._debt:
+        if self.unmade or self._debt:
             self._make_places(needed)
         taken = 0
         try:
@@ -260,15 +281,20 @@ class Conduit:
                 taken += 1
         except IndexError:
             places.extend([None] * taken)
-            return False
+            return self.unmade > 0 and self._take_places(needed)  # others were faster, and there are more
         return True
+
+    def _give_places(self, number: int) -> None:
+        """Some places have become free."""
+        if self.counted:
+            self.places.extend([None] * number)
 
     def _make_places(self, needed: int) -> None:
         """See to it that there are as many places as needed, as far as that is possible; pay the debt first."""
         missing = needed + self._debt - len(self.places)
         if missing > 0:
-            made = int(min(max(missing, BATCH), self._unmade))
-            self._unmade -= made
+            made = int(min(max(missing, BATCH), self.unmade))
+            self.unmade -= made
             self.places.extend([None] * made)
         while self._debt and self.places:
             try:
@@ -284,7 +310,6 @@ class Conduit:
         self._dismiss(self.sending, end, woken)
         self.senders -= 1
         self.settle(woken)
-        self.tell_if_over(woken)
 
     def close_receiver(self, end: object, woken: list[Waiter]) -> None:
         """One receiver less: after the last one nothing can be sent; what is there can still be received."""
@@ -294,20 +319,16 @@ class Conduit:
         if not self.receivers:
             woken += self.sending.grant_all(OVER)
             woken += self.gone.grant_all()
-            self.tell_if_over(woken)
+            self.settle(woken)
 
     def _dismiss(self, queue: WaitQueue, end: object, woken: list[Waiter]) -> None:
         """Let those that wait in `queue` through `end` know that it was closed. Cost: O(waiters)."""
         for waiter in list(queue.line):
-            asked = waiter.value
-            through = asked[0] if type(asked) is tuple else asked
-            if waiter.wait is queue and through is end and queue.pick(waiter, CLOSED):
-                woken.append(waiter)
-
-    def tell_if_over(self, woken: list[Waiter]) -> None:
-        """Let those that wait to receive know if nothing more can come."""
-        if self.receiving.line and self.over:
-            woken += self.receiving.grant_all(OVER)
+            if waiter.wait is queue:  # else the entry is dead, and its value anything
+                asked = waiter.value
+                through = asked[0] if type(asked) is tuple else asked
+                if through is end and queue.pick(waiter, CLOSED):
+                    woken.append(waiter)
 
     # ---- looking --------------------------------------------------------------------------------------------------
 
@@ -325,7 +346,7 @@ class Conduit:
 
     def __repr__(self) -> str:
         kind = "mpmc" if self.shared else "mpsc"
-        size = f"capacity {self.capacity}" if self.limited else "unbounded"
+        size = f"capacity {self.capacity}" if self.capacity < math.inf else "unbounded"
         waiting = len(self.sending) + len(self.receiving)
         waits = f", {waiting} waiting" if waiting else ""
         over = "" if self.receivers and self.senders else ", closed"
@@ -337,11 +358,13 @@ class Conduit:
         self.gone._check()
         receiver, sender = self.receiving.head(), self.sending.head()
         free = self.free
-        if self.limited:
+        if self.counted:
             assert free + len(self.items) + self.reserved == self.capacity + self._debt, "places were lost or made"
         assert self.reserved >= 0
         assert not (self.items and receiver), "somebody waits to receive beside items"
-        assert not (receiver and self.over), "somebody waits to receive from a channel that is over"
+        assert not (receiver and not self.reserved and not (self.senders and self.receivers)), "nobody tells a receiver"
+        assert not (receiver and self.ended), "somebody waits for what will never come"
         assert not (sender and not self.receivers), "somebody waits to send to nobody"
         assert sender is None or free < max(sender.value[2], 1) + self._debt, "somebody waits beside free places"
-        assert self.capacity or not (sender and receiver), "a rendezvous does not take place"
+        if not self.capacity and sender is not None and receiver is not None:
+            assert sender.party is receiver.party, "a rendezvous does not take place"

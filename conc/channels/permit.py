@@ -49,7 +49,6 @@ class Permit(Generic[T]):
                 self._left -= 1
                 conduit.reserved -= 1
                 conduit.put(item, woken)
-                conduit.tell_if_over(woken)
         for waiter in woken:
             waiter.resume()
         if not sent:

@@ -61,25 +61,29 @@ class Receiver(End, Generic[T]):
             except IndexError:
                 pass  # another thread was faster
             else:
-                if conduit.limited:
+                if conduit.counted:
                     conduit.places.append(None)
                     if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
         if conduit.lost_senders.places:
             conduit.lost_senders.warn(conduit.senders, not conduit.items)
-        receiving = conduit.receiving
-        conduit.lock.acquire()
-        if conduit.items or receiving.line or conduit.sending.line or not (self._open and conduit.senders):
-            conduit.lock.release()
-            return await perform(_Receive(self, 0))
         # The usual wait is written out: what `perform` does for all operations would take twice as long.
         task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
-        receiving.enlist(task, self)
         woken: list[Waiter] = []
-        if not is_empty(conduit.items):
-            conduit.settle(woken)
-        conduit.lock.release()
+        receiving = conduit.receiving
+        conduit.lock.acquire()
+        try:
+            waits = not (conduit.items or receiving.line or conduit.sending.line) and self._open and conduit.senders
+            if waits:
+                receiving.enlist(task, self)
+                if not is_empty(conduit.items):
+                    conduit.settle(woken)
+        finally:
+            conduit.lock.release()
+        if not waits:
+            del task
+            return await perform(_Receive(self, 0))
         for waiter in woken:
             waiter.resume()
         try:
@@ -193,7 +197,7 @@ class Receiver(End, Generic[T]):
             except IndexError:
                 pass  # another thread was faster
             else:
-                if conduit.limited:
+                if conduit.counted:
                     conduit.places.append(None)
                     if conduit.sending.line:
                         self._settle()
@@ -272,8 +276,10 @@ class Receiver(End, Generic[T]):
         conduit = self._conduit
         woken: list[Waiter] = []
         conduit.lock.acquire()  # not by `with`, which costs twice as much
-        conduit.settle(woken)
-        conduit.lock.release()
+        try:
+            conduit.settle(woken)
+        finally:
+            conduit.lock.release()
         for waiter in woken:
             waiter.resume()
 
@@ -326,12 +332,10 @@ class _Receive(QueueOperation[Any]):
         return granted if not self.limit else list(granted) if type(granted) is Batch else [granted]
 
     def look_again(self, woken: list[Waiter]) -> None:
-        conduit = self.end._conduit
-        if not is_empty(conduit.items):
-            conduit.settle(woken)
+        self.end._conduit.settle(woken)
 
     def give_back(self, granted: Any) -> None:
-        if granted is OVER or granted is CLOSED or granted is BUSY:
+        if type(granted) is Marker:
             return
         conduit = self.end._conduit
         woken: list[Waiter] = []

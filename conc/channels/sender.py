@@ -58,32 +58,35 @@ class Sender(End, Generic[T]):
         conduit = self._conduit
         if conduit.receiving.line and self._hand_over(item):
             return
-        if self._open and conduit.receivers and not conduit.sending.line and (conduit.places or not conduit.limited):
+        if self._open and conduit.receivers and not conduit.sending.line and conduit.places:
             try:
-                if conduit.limited:
+                if conduit.counted:
                     conduit.places.pop()
             except IndexError:
                 pass  # another thread was faster
             else:
                 conduit.items.append(item)
-                if conduit.receiving.line or not conduit.receivers or not self._open:
+                if conduit.receiving.line or conduit.ended:
                     self._settle(item)
                 return
         if conduit.lost_receivers.places:
             conduit.lost_receivers.warn(conduit.receivers, conduit.free < 1)
-        sending = conduit.sending
-        conduit.lock.acquire()
-        if conduit.receiving.line or conduit.free >= 1 or not (self._open and conduit.receivers):
-            conduit.lock.release()
-            await perform(_Send(self, item))
-            return
         # The usual wait is written out: what `perform` does for all operations would take twice as long.
         task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
-        sending.enlist(task, (self, item, 0))
         woken: list[Waiter] = []
-        if not is_empty(conduit.places):
-            conduit.settle(woken)
-        conduit.lock.release()
+        conduit.lock.acquire()
+        try:
+            waits = not (conduit.receiving.line or conduit.places or conduit.unmade) and self._open and conduit.receivers
+            if waits:
+                conduit.sending.enlist(task, (self, item, 0))
+                if not is_empty(conduit.places):
+                    conduit.settle(woken)
+        finally:
+            conduit.lock.release()
+        if not waits:
+            del task
+            await perform(_Send(self, item))
+            return
         for waiter in woken:
             waiter.resume()
         try:
@@ -110,15 +113,15 @@ class Sender(End, Generic[T]):
         conduit = self._conduit
         if conduit.receiving.line and self._hand_over(item):
             return
-        if self._open and conduit.receivers and not conduit.sending.line and (conduit.places or not conduit.limited):
+        if self._open and conduit.receivers and not conduit.sending.line and conduit.places:
             try:
-                if conduit.limited:
+                if conduit.counted:
                     conduit.places.pop()
             except IndexError:
                 pass  # another thread was faster
             else:
                 conduit.items.append(item)
-                if conduit.receiving.line or not conduit.receivers or not self._open:
+                if conduit.receiving.line or conduit.ended:
                     self._settle(item)
                 return
         perform_nowait(_Send(self, item))
@@ -292,29 +295,28 @@ class Sender(End, Generic[T]):
     def _hand_over(self, item: T) -> bool:
         """Give the item to somebody who waits for one; False if that cannot be done at once."""
         conduit = self._conduit
-        conduit.lock.acquire()  # not by `with`, which costs twice as much
         waiter = None
-        if self._open and conduit.receivers and not conduit.sending.line:
-            waiter = conduit.hand_over(item)
-        conduit.lock.release()
+        conduit.lock.acquire()  # not by `with`, which costs twice as much
+        try:
+            if self._open and conduit.receivers and not conduit.sending.line:
+                waiter = conduit.hand_over(item)
+        finally:
+            conduit.lock.release()
         if waiter is None:
             return False
         waiter.resume()
         return True
 
     def _settle(self, item: T) -> None:
-        """Somebody waits for the item that was sent; or the channel was closed at the same time, by another thread."""
+        """Somebody waits for the item that was sent; or another thread was told at the same time that none will come."""
         conduit = self._conduit
         woken: list[Waiter] = []
-        late = unsent = False
         conduit.lock.acquire()
-        if not conduit.receivers or not self._open:
-            late = True
-            unsent = conduit.fetch_back(item)
-        conduit.settle(woken)
-        if late:
-            conduit.tell_if_over(woken)
-        conduit.lock.release()
+        try:
+            unsent = conduit.ended and conduit.fetch_back(item)
+            conduit.settle(woken)
+        finally:
+            conduit.lock.release()
         for waiter in woken:
             waiter.resume()
         if unsent:

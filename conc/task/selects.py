@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from conc._kernel.asyncfn import is_coroutine
 from conc._kernel.choosing import Choice, Numbered
 from conc._kernel.current import charge, slot
-from conc._kernel.operation import Operation
+from conc._kernel.operation import AGAIN, Operation
 from conc._kernel.suspend import PARK, toll
 from conc.task.owned import close
 
@@ -70,19 +70,23 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         _refuse(operations)
     task = charge() or await toll()
     tries = on if biased or len(on) < 2 else _mixed(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
-    choice = Choice(task)
-    done = choice.begin(on, tries)
-    if done is None:
-        try:
-            await PARK
-        except BaseException:
-            if choice.winner is not None:  # no cancellation, then: the run is stopped by force
-                task.wait = None
-                choice.give_back()
-            raise
-        task.wait = None
-        done = choice.end()
-    index, operation, granted = done
+    granted: Any = AGAIN
+    while granted is AGAIN:
+        choice = Choice(task)
+        done = choice.begin(on, tries)
+        if done is None:
+            try:
+                await PARK
+            except BaseException:
+                if choice.branches and not choice.token:  # no cancellation, then: the run is stopped by force
+                    task.wait = None
+                    choice.give_back()
+                raise
+            task.wait = None
+            done = choice.end()
+        index, operation, granted = done
+        if granted is AGAIN and charge() is None:
+            await toll()
     del task, choice, done  # an error holds this frame, and may become that of the task
     try:
         return index, operation.finish(granted)

@@ -1,4 +1,4 @@
-"""What has gone wrong in broadcasts, watches and oneshots of others, and may not here. Each test says in its name what must hold."""
+"""What has gone wrong in broadcasts, watches and oneshots of others, and may not here. Names say what must hold."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from conc import CancelScope, Nursery, Task
 from conc._kernel.strand import Strand
 from conc._kernel.suspend import GRANTED, SHIELDED
 from conc._kernel.task import CANCELLED, RAISED, RETURNED
+from conc._kernel.waitqueue import WaitQueue
 
 ENDED = (RETURNED, RAISED, CANCELLED)
 MISSING: Any = object()
@@ -103,6 +104,8 @@ class Rules:
             allowed = parked  # by anybody
         elif value is None or value in ENDED:
             allowed = before not in ENDED and owns(task.strand)
+        elif isinstance(before, WaitQueue) and isinstance(value, WaitQueue):
+            allowed = value.lock is before.lock  # sent on to another line of the same primitive, by anybody
         else:
             allowed = before is None and owns(task.strand)
         if not allowed:
