@@ -74,7 +74,8 @@ class Receiver(End, Generic[T]):
         receiving = conduit.receiving
         conduit.lock.acquire()
         try:
-            waits = not (conduit.items or receiving.line or conduit.sending.line) and self._open and conduit.senders
+            possible = conduit.items or receiving.line or conduit.sending.line
+            waits = not possible and self._open and conduit.senders
             if waits:
                 receiving.enlist(task, self)
                 if not is_empty(conduit.items):

@@ -76,7 +76,8 @@ class Sender(End, Generic[T]):
         woken: list[Waiter] = []
         conduit.lock.acquire()
         try:
-            waits = not (conduit.receiving.line or conduit.places or conduit.unmade) and self._open and conduit.receivers
+            possible = conduit.receiving.line or conduit.places or conduit.unmade
+            waits = not possible and self._open and conduit.receivers
             if waits:
                 conduit.sending.enlist(task, (self, item, 0))
                 if not is_empty(conduit.places):
@@ -308,7 +309,7 @@ class Sender(End, Generic[T]):
         return True
 
     def _settle(self, item: T) -> None:
-        """Somebody waits for the item that was sent; or another thread was told at the same time that none will come."""
+        """Somebody waits for the item that was sent; or was told, at the same time, that none will come."""
         conduit = self._conduit
         woken: list[Waiter] = []
         conduit.lock.acquire()

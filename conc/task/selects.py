@@ -70,8 +70,7 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         _refuse(operations)
     task = charge() or await toll()
     tries = on if biased or len(on) < 2 else _mixed(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
-    granted: Any = AGAIN
-    while granted is AGAIN:
+    while True:
         choice = Choice(task)
         done = choice.begin(on, tries)
         if done is None:
@@ -85,7 +84,9 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
             task.wait = None
             done = choice.end()
         index, operation, granted = done
-        if granted is AGAIN and charge() is None:
+        if granted is not AGAIN:
+            break
+        if charge() is None:
             await toll()
     del task, choice, done  # an error holds this frame, and may become that of the task
     try:
