@@ -170,6 +170,27 @@ def test_the_last_update_is_seen_by_who_looks_just_before_it_and_then_waits() ->
         conc.run(main)
 
 
+def test_what_a_function_of_the_user_raises_at_its_first_look_spoils_nothing() -> None:
+    def broken(value: int) -> Any:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        sender, receiver = watch(0)
+        with sender, receiver:
+            for _ in range(2):
+                with pytest.raises(ZeroDivisionError):
+                    await receiver.wait_for(broken)
+                for send in (sender.send_modify, sender.send_if_modified):
+                    with pytest.raises(ZeroDivisionError):
+                        send(broken)
+                assert Stranger(sender.statistics).result() == (0, 1, 1, 0)  # a lock that was kept would hold it up
+            assert not receiver.has_changed()
+            sender.send_modify(lambda value: value + 1)
+            assert await receiver.changed() == 1
+
+    run(main)
+
+
 # ---- oneshot ---------------------------------------------------------------------------------------------------------
 
 

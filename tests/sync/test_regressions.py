@@ -167,6 +167,38 @@ def test_a_reader_that_comes_when_the_first_of_two_writers_is_cancelled_stays_be
     assert order == ["reader in front", "second writer", "reader behind"]
 
 
+@pytest.mark.parametrize("first", ["a writer", "a reader"])
+def test_a_downgrade_lets_no_writer_in_whoever_is_first_in_line(first: str) -> None:
+    order: list[str] = []
+
+    async def main() -> None:
+        lock = RwLock()
+
+        async def write() -> None:
+            async with lock.write():
+                order.append("a writer")
+
+        async def read() -> None:
+            async with lock.read():
+                order.append("a reader")
+
+        async with conc.open_nursery() as nursery:
+            await lock.acquire_write()
+            for act in (write, read) if first == "a writer" else (read, write):
+                nursery.start_soon(act)
+            await settle()
+            lock.downgrade()
+            lock._check()
+            assert lock.statistics()[:2] == (1 if first == "a writer" else 2, None)
+            await settle()
+            assert order == ([] if first == "a writer" else ["a reader"])
+            lock.release()
+        lock._check()
+
+    run(main)
+    assert order == ([first, "a reader"] if first == "a writer" else [first, "a writer"])
+
+
 @pytest.mark.parametrize("moment", ["while it waits", "when it was let in"])
 def test_no_lock_is_leaked_by_who_is_cancelled_beside_one_that_goes_on(moment: str) -> None:
     async def use(take: Callable[[], Any], seen: list[str]) -> None:
