@@ -297,7 +297,8 @@ class _Alarm(Waiter):
     `deadline` is written under the lock of the queue, by whoever changes what comes first or who is first; then the
     alarm is resumed, as waiters are, for only its own worker sets it.
 
-    Invariant: it stands in the timers of its worker at `_set_to`, unless that is inf.
+    Invariant: it stands in the timers of its worker at `_set_to`, unless that is inf; or it was taken out of them to
+    ring, and has not yet.
     """
 
     __slots__ = ("_delays", "_set_to", "_strand", "deadline")
@@ -316,10 +317,11 @@ class _Alarm(Waiter):
             self._strand.post(self._set)
 
     def expire(self) -> None:
-        """As a timer: ring."""
+        """As a timer: ring. What it was to be set to meanwhile is looked up again."""
         self._set_to = math.inf
         delays = self._delays
         with delays._waiters.lock:
+            self.deadline = math.inf
             served = delays._serve()
         _resume(served)
 
@@ -332,8 +334,8 @@ class _Alarm(Waiter):
         deadline, before = self.deadline, self._set_to
         if deadline != before:
             timers = self._strand.worker.timers  # type: ignore[union-attr]
-            if before < math.inf:
-                timers.remove(before, self)
+            if before < math.inf and not timers.remove(before, self):
+                return  # it is about to ring
             if deadline < math.inf:
                 timers.add(deadline, self)
             self._set_to = deadline

@@ -10,7 +10,7 @@ from conc.errors import ChannelEmpty, EndOfChannel
 from conc.lowlevel import current_task
 from conc.sync import Event
 from conc.task.selects import select
-from conc.time import DelayQueue
+from conc.time import DelayKey, DelayQueue
 from conc.time.alarms import after
 from conc_testing import VirtualClock, settle
 from tests.time.support import Received, drain, filled, receive, receive_two
@@ -280,3 +280,29 @@ async def test_the_alarm_passes_on_when_a_select_was_decided_elsewhere() -> None
 async def test_receiving_is_not_awaited_by_itself() -> None:
     with pytest.raises(TypeError, match=r"conc\.select"):
         await filled(a=0).receiving()
+
+
+class Reset:
+    """A timer that resets an item when it expires."""
+
+    def __init__(self, queue: DelayQueue[str], key: DelayKey, deadline: float) -> None:
+        self.queue, self.key, self.deadline = queue, key, deadline
+
+    def expire(self) -> None:
+        self.queue.reset_at(self.key, self.deadline)
+
+
+async def test_an_alarm_that_is_reset_as_it_is_about_to_ring_leaves_no_timer_behind() -> None:
+    timers = current_task().strand.worker.timers  # type: ignore[union-attr]
+    queue = DelayQueue[str]()
+    key = queue.insert("late", 5)
+    timers.add(5, Reset(queue, key, 8))  # both are due together, and this one is the first
+    async with conc.open_nursery() as nursery:
+        receiver = nursery.start_soon(queue.receive)
+        await conc.sleep(5.5)
+        queue._check()
+        assert timers.next_deadline() == 8
+        queue.reset(key, 1)
+        assert await receiver.join() == "late"
+    assert conc.current_time() == 6.5
+    assert not timers
