@@ -50,7 +50,13 @@ class Cancelled(BaseException):
 
 
 class ConcError(Exception):
-    """The root of conc's ordinary errors."""
+    """The root of conc's ordinary errors.
+
+    Attributes:
+        branch: if `conc.select` raised it, the number of the branch that failed; else None.
+    """
+
+    branch: int | None = None
 
 
 class WouldBlock(ConcError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from inspect import CO_ITERABLE_COROUTINE, iscoroutine
 from types import GeneratorType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def is_coroutine(thing: object) -> bool:
@@ -34,13 +37,19 @@ async def _wait_for(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def refuse_function(async_fn: object, result: object, call: str = "start_soon") -> NoReturn:
-    """The error for what was given to `call` in place of an async function, or for what that returned."""
+def refuse_function(
+    async_fn: object, result: object, call: str = "start_soon", more: str = ", arguments..."
+) -> NoReturn:
+    """The error for what was given to `call` in place of an async function, or for what that returned.
+
+    Args:
+        more: what may follow the function in that call.
+    """
     if is_coroutine(async_fn):
         name = getattr(async_fn, "__qualname__", "function")
         async_fn.close()  # type: ignore[attr-defined]  # it was about to be run: no warning that it never was
         raise TypeError(
-            f"a coroutine object was given where a function is due: write {call}({name}, arguments...), "
+            f"a coroutine object was given where a function is due: write {call}({name}{more}), "
             f"not {call}({name}(arguments...))"
         ) from None
     if not callable(async_fn):
@@ -57,10 +66,25 @@ def check_name(name: object) -> None:
         raise TypeError(f"name must be a string, not {name!r}")
 
 
-def refuse_what_is_no_function(async_fn: object) -> None:
+def refuse_what_is_no_function(async_fn: object, call: str = "start_soon", more: str = ", arguments...") -> None:
     """An error for what cannot be called, or was called already; nothing for a function."""
     if not callable(async_fn) or is_coroutine(async_fn):
-        refuse_function(async_fn, None)
+        refuse_function(async_fn, None, call, more)
+
+
+def check_plain(fn: object, name: str) -> None:
+    """Raise TypeError unless it can be called."""
+    if not callable(fn):
+        raise TypeError(f"{name} must be a function, not {fn!r}")
+
+
+def call_plain(fn: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Call a function of the user's, which may not wait: an async one would give a coroutine, which looks like True."""
+    result = fn(*args)
+    if is_coroutine(result):
+        result.close()  # type: ignore[attr-defined]
+        raise TypeError(f"a plain function is due, not an async one: {function_name(fn)}")
+    return result
 
 
 def foreign_awaitable(task: object, yielded: object) -> TypeError:

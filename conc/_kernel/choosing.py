@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from conc._kernel.operation import LATER
 from conc._kernel.suspend import GRANTED
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 
 if TYPE_CHECKING:
     from conc._kernel.operation import Operation
@@ -124,8 +124,8 @@ class Choice:
         finally:
             for lock in locks:
                 lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         for branch in self.branches:
             if branch.operation.queue is None:  # only the owner of the task looks there, and that is here
                 branch.operation.enter(branch)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conc._kernel.current import slot
 from conc._kernel.joining import tell_of_end
 from conc._kernel.task import Task
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 
 if TYPE_CHECKING:
     from conc._kernel.strand import Strand
@@ -124,8 +124,7 @@ class HeldQueue(OwnedQueue):
         """As who joins a task: it has ended. From any thread."""
         with self.lock:
             refused = self._lost()
-        for waiter in refused:
-            waiter.resume()
+        resume_all(refused)
 
     def is_held_by(self, party: object) -> bool:
         """Whether somebody waits for what `party` has. From any thread."""

@@ -185,7 +185,7 @@ class Nursery:
         Checkpoint: always, and it waits.
         If cancelled: the child is cancelled and has ended; if it had called ``started``, its value is returned.
         """
-        refuse_what_is_no_function(async_fn)
+        refuse_what_is_no_function(async_fn, "start")
         if name is not None:
             check_name(name)
         if self.parallel or current_task().strand is not self.strand:

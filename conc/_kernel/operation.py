@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeV
 from conc._kernel.current import slot
 from conc._kernel.outsider import Outsider, check_timeout
 from conc._kernel.suspend import GRANTED, PARK, Marker
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc._os.threads import current_thread
 from conc.errors import ConcError, WouldBlock
 
@@ -132,8 +132,8 @@ async def perform(operation: QueueOperation[T]) -> T:
                 operation.look_again(woken)
     finally:
         queue.lock.release()
-    for waiter in woken:
-        waiter.resume()
+    if woken:
+        resume_all(woken)
     if granted is LATER:
         try:
             await PARK
@@ -160,8 +160,8 @@ def perform_nowait(operation: QueueOperation[T]) -> T:
     woken: list[Waiter] = []
     with operation.queue.lock:
         granted = operation.attempt(party_here(), woken)
-    for waiter in woken:
-        waiter.resume()
+    if woken:
+        resume_all(woken)
     if granted is LATER:
         raise operation.would_block()
     return operation.finish(granted)
@@ -194,8 +194,8 @@ def perform_blocking(operation: QueueOperation[T], timeout: float | None, what: 
                 queue.enlist(outsider, operation.request)
                 if operation.looks_again:
                     operation.look_again(woken)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         if granted is LATER:
             outsider.wait_for_grant(queue, timeout, what)
             granted = outsider.value

@@ -47,6 +47,12 @@ class Waiter:
         raise NotImplementedError
 
 
+def resume_all(waiters: Iterable[Waiter]) -> None:
+    """Resume some who were granted, in order. From any thread, after the lock was given back."""
+    for waiter in waiters:
+        waiter.resume()
+
+
 class WaitQueue:
     """A line for one primitive: first come, first served.
 
@@ -215,8 +221,7 @@ class WaitQueue:
         waiter.wait = None
         served = self._serve() if self._serve is not None else ()
         self.lock.release()
-        for other in served:
-            other.resume()
+        resume_all(served)
         return True
 
     # ---- branches of selects, and the dead ------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import operator
 import queue
 import sys
 import threading
@@ -39,9 +40,8 @@ def locked_count() -> Callable[[], int]:
 new_count = locked_count if not gil_enabled() and sys.version_info < (3, 14) else lambda: itertools.count().__next__
 
 
-def is_empty_by_looking(deque: collections.deque[Any] | list[Any]) -> bool:
-    """Whether a deque or a list is empty, on a build with the GIL."""
-    return not deque
+# Whether a deque or a list is empty, on a build with the GIL.
+is_empty_by_looking: Callable[[collections.deque[Any] | list[Any]], bool] = operator.not_
 
 
 def is_empty_by_copying(deque: collections.deque[Any] | list[Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform
 from conc._kernel.suspend import toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.channels.conduit import BUSY, CLOSED, OVER
 from conc.channels.ends import End, LostEnds, Place
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
@@ -141,8 +141,7 @@ class Speaker(Member):
             if self._open:
                 self._open = False
                 woken = self._channel.close_sender()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     async def closed(self) -> None:
         """Wait until all receivers are closed. (`subscribe` opens the channel again.)

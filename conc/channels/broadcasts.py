@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc.channels.audience import Listener, Next, Speaker
 from conc.channels.ends import calling_line
 from conc.channels.ring import BroadcastStatistics, Entry, Ring
@@ -77,8 +77,7 @@ class BroadcastSender(Speaker, Generic[T]):
             overwritten = ring.put(item, woken)
         finally:
             ring.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
         del overwritten  # not before: this may run a finaliser of the item
         return receivers
 
@@ -266,8 +265,7 @@ class BroadcastReceiver(Listener[T]):
                 self._open = False
                 woken = ring.close_receiver(self._seat)
                 dropped = ring.give_up(self._seat.at)
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
         del dropped
 
     def statistics(self) -> BroadcastStatistics:

@@ -114,17 +114,13 @@ class Conduit:
         # In a rendezvous those who wait to send cannot send to those who wait to receive: they are the same selects.
         if self.capacity and self.sending.head() is not None:
             return LATER
-        if (waiter := self.hand_over(item)) is not None:
+        if not self.items and (waiter := self.receiving.grant(item)) is not None:
             woken.append(waiter)
             return SENT
         if not self._take_places(1):
             return LATER
         self.put(item, woken)
         return SENT
-
-    def hand_over(self, item: Any) -> Waiter | None:
-        """Give an item to the first who waits for one, past the places: to be resumed. None if nobody can have it."""
-        return None if self.items else self.receiving.grant(item)
 
     def reserve(self, places: int) -> Any:
         """Promise some places if they are free and nobody waits for any: SENT, OVER or LATER."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.channels.conduit import BUSY, OVER
 from conc.channels.ends import End, LostEnds
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
@@ -79,8 +79,8 @@ class OneshotSender(End, Generic[T]):
             woken = shot.send(item)
         finally:
             shot.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def _refusal(self) -> Exception:
         if self._open:
@@ -100,8 +100,8 @@ class OneshotSender(End, Generic[T]):
             if self._open:
                 self._open = False
                 woken = shot.close_sender()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     async def closed(self) -> None:
         """Wait until nobody will receive an item any more: the receiver is closed, or has got it.
@@ -174,8 +174,8 @@ class OneshotReceiver(End, Generic[T]):
                 shot.enlist(task)
         finally:
             shot.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         if granted is LATER:  # as `perform`, in a frame less
             try:
                 await PARK
@@ -253,8 +253,8 @@ class OneshotReceiver(End, Generic[T]):
             if self._open:
                 self._open = False
                 woken = shot.close_receiver()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more: an end is closed, or the item was sent. Checkpoint: never."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from conc._kernel.waitqueue import resume_all
 from conc.channels.conduit import Conduit
 from conc.channels.ends import Place, line_of
 from conc.errors import ChannelFull
@@ -49,8 +50,7 @@ class Permit(Generic[T]):
                 self._left -= 1
                 conduit.reserved -= 1
                 conduit.put(item, woken)
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
         if not sent:
             raise ChannelFull(f"{self!r} has no place left")
 
@@ -62,8 +62,7 @@ class Permit(Generic[T]):
             places, self._left = self._left, 0
             if places:
                 conduit.release(places, woken)
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     def __len__(self) -> int:
         """How many places are left."""

@@ -29,6 +29,8 @@ class mpsc(tuple[Sender[T], Receiver[T]]):  # noqa: N801  # used like a function
     __slots__ = ()
 
     def __new__(cls, capacity: int) -> tuple[Sender[T], Receiver[T]]:  # type: ignore[misc]
+        if capacity == math.inf:
+            raise ValueError("capacity must be a whole number; a channel without a limit is mpsc_unbounded()")
         check_count(capacity, "capacity", 0)
         return _ends(Conduit(capacity, shared=False))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc._os.sync import is_empty
 from conc.channels.conduit import BUSY, CLOSED, OVER, ChannelStatistics, Conduit
 from conc.channels.ends import End, Place, calling_line
@@ -69,8 +69,8 @@ class Receiver(End, Generic[T]):
         if conduit.lost_senders.places:
             conduit.lost_senders.warn(conduit.senders, not conduit.items)
         # The usual wait is written out: what `perform` does for all operations would take twice as long.
-        task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
-        woken: list[Waiter] = []
+        task: Task[Any] = worker.task  # type: ignore[union-attr, assignment]
+        woken: list[Waiter] | None = None
         receiving = conduit.receiving
         conduit.lock.acquire()
         try:
@@ -79,14 +79,14 @@ class Receiver(End, Generic[T]):
             if waits:
                 receiving.enlist(task, self)
                 if not is_empty(conduit.items):
-                    conduit.settle(woken)
+                    conduit.settle(woken := [])
         finally:
             conduit.lock.release()
         if not waits:
             del task
             return await perform(_Receive(self, 0))
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         try:
             await PARK
         except BaseException:
@@ -243,8 +243,8 @@ class Receiver(End, Generic[T]):
             if self._open:
                 self._open = False
                 conduit.close_receiver(self, woken)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more: all senders are closed, or all receivers. Checkpoint: never."""
@@ -281,8 +281,8 @@ class Receiver(End, Generic[T]):
             conduit.settle(woken)
         finally:
             conduit.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def _lose(self) -> None:
         conduit = self._conduit
@@ -342,8 +342,8 @@ class _Receive(QueueOperation[Any]):
         woken: list[Waiter] = []
         with conduit.lock:
             conduit.take_back(granted if type(granted) is Batch else [granted], woken)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def would_block(self) -> WouldBlock:
         return ChannelEmpty(f"there is nothing in {self.end._conduit!r}")

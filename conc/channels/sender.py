@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc._os.sync import is_empty
 from conc.channels.conduit import CLOSED, OVER, SENT, ChannelStatistics, Conduit
 from conc.channels.ends import End, Place, calling_line
@@ -72,8 +72,8 @@ class Sender(End, Generic[T]):
         if conduit.lost_receivers.places:
             conduit.lost_receivers.warn(conduit.receivers, conduit.free < 1)
         # The usual wait is written out: what `perform` does for all operations would take twice as long.
-        task: Task[Any] = slot.worker.task  # type: ignore[union-attr, assignment]
-        woken: list[Waiter] = []
+        task: Task[Any] = worker.task  # type: ignore[union-attr, assignment]
+        woken: list[Waiter] | None = None
         conduit.lock.acquire()
         try:
             possible = conduit.receiving.line or conduit.places or conduit.unmade
@@ -81,15 +81,15 @@ class Sender(End, Generic[T]):
             if waits:
                 conduit.sending.enlist(task, (self, item, 0))
                 if not is_empty(conduit.places):
-                    conduit.settle(woken)
+                    conduit.settle(woken := [])
         finally:
             conduit.lock.release()
         if not waits:
             del task
             await perform(_Send(self, item))
             return
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         try:
             await PARK
         except BaseException:
@@ -247,8 +247,8 @@ class Sender(End, Generic[T]):
             if self._open:
                 self._open = False
                 conduit.close_sender(self, woken)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     async def closed(self) -> None:
         """Wait until all receivers are closed: what is sent from then on is refused.
@@ -299,8 +299,8 @@ class Sender(End, Generic[T]):
         waiter = None
         conduit.lock.acquire()  # not by `with`, which costs twice as much
         try:
-            if self._open and conduit.receivers and not conduit.sending.line:
-                waiter = conduit.hand_over(item)
+            if not conduit.items and self._open and conduit.receivers and not conduit.sending.line:
+                waiter = conduit.receiving.grant(item)
         finally:
             conduit.lock.release()
         if waiter is None:
@@ -318,8 +318,8 @@ class Sender(End, Generic[T]):
             conduit.settle(woken)
         finally:
             conduit.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         if unsent:
             _Send(self, item).finish(OVER if self._open else CLOSED)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from conc._kernel.asyncfn import function_name, is_coroutine
+from conc._kernel.asyncfn import call_plain, check_plain
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc.channels.audience import Listener, Next, Speaker
 from conc.channels.board import Board, Version, WatchStatistics
 from conc.channels.ends import calling_line
@@ -70,8 +70,8 @@ class WatchSender(Speaker, Generic[T]):
             replaced = board.replace(value, woken)
         finally:
             board.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         del replaced  # not before: this may run a finaliser of the value
 
     def send_replace(self, value: T) -> T:
@@ -100,10 +100,11 @@ class WatchSender(Speaker, Generic[T]):
         Checkpoint: never.
         Cost: O(receivers that wait).
         """
+        check_plain(fn, "fn")
         replaced = None
         while replaced is None:
             current = self._channel.current
-            replaced = self._replace(current, _call(fn, current.value))
+            replaced = self._replace(current, call_plain(fn, current.value))
 
     def send_if_modified(self, fn: Callable[[T], T]) -> bool:
         """As `send_modify`, but if `fn` returns the very object that it was given, nothing is replaced or told.
@@ -121,10 +122,11 @@ class WatchSender(Speaker, Generic[T]):
         Checkpoint: never.
         Cost: O(receivers that wait).
         """
+        check_plain(fn, "fn")
         replaced = None
         while replaced is None:
             current = self._channel.current
-            value = _call(fn, current.value)
+            value = call_plain(fn, current.value)
             if value is current.value:
                 self._check_open()
                 return False
@@ -140,8 +142,8 @@ class WatchSender(Speaker, Generic[T]):
             self._check_open()
             if board.current is expected:
                 replaced = board.replace(value, woken)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
         return replaced
 
     # ---- looking, and other ends ----------------------------------------------------------------------------------
@@ -339,9 +341,10 @@ class WatchReceiver(Listener[T]):
         Checkpoint: always a cancel point; it waits only if the present value is not the one.
         If cancelled: nothing happened, but that values count as seen for which `predicate` was false.
         """
+        check_plain(predicate, "predicate")
         charge() or await toll()
         value = self.borrow_and_update()
-        while not _call(predicate, value):
+        while not call_plain(predicate, value):
             value = await self.changed()
         return value
 
@@ -381,8 +384,8 @@ class WatchReceiver(Listener[T]):
             if self._open:
                 self._open = False
                 woken = self._channel.close_receiver(self._seat)
-        for waiter in woken:
-            waiter.resume()
+        if woken:
+            resume_all(woken)
 
     def statistics(self) -> WatchStatistics:
         """How the channel stands at this moment. Checkpoint: never."""
@@ -407,12 +410,3 @@ class WatchReceiver(Listener[T]):
         assert self._seat.at == self._channel.current.number or self._seat.head() is None, (
             "somebody waits beside a value that was not seen"
         )
-
-
-def _call(fn: Callable[[T], Any], value: T) -> Any:
-    """Call a function of the user's, which may not wait."""
-    result = fn(value)
-    if is_coroutine(result):
-        result.close()
-        raise TypeError(f"a plain function is due, not an async one: {function_name(fn)}")
-    return result

@@ -112,8 +112,9 @@ class TcpListener:
         errors: list[ConcError] = []
 
         async def wait(queue: _Queue) -> None:
+            task = charge() or await toll()
             try:
-                await queue.wait(charge() or await toll())
+                await queue.wait(task)
             except (BusyResource, ClosedResource) as error:
                 errors.append(error)
             nursery.cancel_scope.cancel(reason="a connection is there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from conc._kernel.asyncfn import call_plain, check_plain
 from conc._os.sync import RLock
 
 T = TypeVar("T")
@@ -110,9 +111,10 @@ class AtomicInt:
             fn: makes the new number of the old one. It runs under no lock, and again if another thread came between, so
                 it should do nothing else. What it raises is raised here, and the number stays.
         """
+        check_plain(fn, "fn")
         while True:
             old = self._value
-            if self.compare_exchange(old, fn(old)):
+            if self.compare_exchange(old, call_plain(fn, old)):
                 return old
 
     def __bool__(self) -> bool:
@@ -181,9 +183,10 @@ class AtomicRef(Generic[T]):
                 another thread came between, so it should do nothing else. What it raises is raised here, and the value
                 stays.
         """
+        check_plain(fn, "fn")
         while True:
             old = self._value
-            if self.compare_exchange(old, fn(old)):
+            if self.compare_exchange(old, call_plain(fn, old)):
                 return old
 
     def __bool__(self) -> bool:

@@ -13,7 +13,7 @@ from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking
 from conc._kernel.suspend import PARK, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 
 
 class CancellationTokenStatistics(NamedTuple):
@@ -108,8 +108,7 @@ class CancellationToken:
             self._scopes.clear()
             children = [child for reference in list(self._children) if (child := reference()) is not None]
             self._children.clear()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
         for scope in scopes:
             scope.cancel(reason)
         return children

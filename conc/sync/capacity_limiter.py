@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, party_here, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import Marker, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.errors import WouldBlock
 
 CALLER: Final = Marker("CALLER")  # the borrower of those who borrow for themselves
@@ -68,8 +68,7 @@ class CapacityLimiter:
         with self._waiters.lock:
             self._total = total_tokens
             served = self._serve()
-        for waiter in served:
-            waiter.resume()
+        resume_all(served)
 
     @property
     def borrowed_tokens(self) -> int:
@@ -206,8 +205,7 @@ class CapacityLimiter:
                 f"{borrower!r} gives back a token of {self!r} and holds none; "
                 "what is equal to a borrower, but not the same object, is another borrower"
             )
-        for waiter in served:
-            waiter.resume()
+        resume_all(served)
 
     # ---- looking --------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
+from conc._kernel.asyncfn import call_plain, check_plain
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge
 from conc._kernel.holding import name_of
@@ -104,16 +105,18 @@ class Condition:
 
         Raises:
             RuntimeError, BrokenResource: as `wait`.
+            TypeError: the predicate is not a plain function.
             BaseException: what the predicate raised; the mutex is held.
 
         Checkpoint: always a cancel point; it waits only if the predicate is not true.
         If cancelled: as `wait`.
         """
+        check_plain(predicate, "predicate")
         party = charge() or await toll()
         if self._mutex.owner is not party:
             self._look_at(STRANGER)
         del party  # an error holds this frame, and may become that of the task
-        while not (result := predicate()):
+        while not (result := call_plain(predicate)):
             await self.wait()
         return result
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking
 from conc._kernel.suspend import PARK, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 
 
 class EventStatistics(NamedTuple):
@@ -46,8 +46,7 @@ class Event:
         self._set = True
         woken = waiters.grant_all()
         waiters.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     async def wait(self) -> None:
         """Wait until the event is set.

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.errors import WouldBlock
 
 ONE: Final = Marker("ONE")  # what a waiter is granted tells who woke it
@@ -90,8 +90,7 @@ class Notify:
         self._epoch += 1
         woken = waiters.grant_all(ALL)
         waiters.lock.release()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     async def notified(self, *, since: int | None = None) -> None:
         """Wait to be woken, or take the permit that is stored.
@@ -111,7 +110,7 @@ class Notify:
         task = charge() or await toll()
         waiters = self._waiters
         waiters.lock.acquire()
-        if self._take(since) is not LATER:
+        if (self._stored or since is not None) and self._take(since) is not LATER:
             waiters.lock.release()
             return
         waiters.enlist(task)

@@ -10,7 +10,7 @@ from conc._kernel.current import charge
 from conc._kernel.holding import OwnedQueue, name_of
 from conc._kernel.operation import LATER, QueueOperation, perform
 from conc._kernel.suspend import Marker, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc.errors import WouldBlock
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class OnceCell(Generic[T]):
         Checkpoint: always a cancel point; it waits only if it has to make the value, or for another who does.
         If cancelled: who waited for another has only ceased to wait. Who made the value has failed.
         """
-        refuse_what_is_no_function(async_fn)
+        refuse_what_is_no_function(async_fn, "get_or_init", more="")
         charge() or await toll()
         value = self._value
         if value is UNSET and await perform(_GetOrInit(self)) is YOURS:
@@ -117,8 +117,7 @@ class OnceCell(Generic[T]):
             self._value = value
             self._initialiser = NOBODY
             woken = waiters.grant_all()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     def _failed(self) -> None:
         waiters = self._waiters

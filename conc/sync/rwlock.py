@@ -9,7 +9,7 @@ from conc._kernel.current import charge
 from conc._kernel.holding import HeldQueue, has_ended, name_of
 from conc._kernel.operation import LATER, QueueOperation, party_here, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import READY, Marker, toll
-from conc._kernel.waitqueue import Waiter
+from conc._kernel.waitqueue import Waiter, resume_all
 from conc.errors import BrokenResource, ConcError, WouldBlock
 
 READ: Final = Marker("READ")
@@ -176,8 +176,7 @@ class RwLock:
         waiters.lock.release()
         if times < 0:
             raise RuntimeError(f"{name_of(party)} does not hold {self!r}, and only who holds it may give it back")
-        for waiter in served:
-            waiter.resume()
+        resume_all(served)
 
     def downgrade(self) -> None:
         """Go on reading in place of writing: what was written stays as it is meanwhile. From any thread.
@@ -202,8 +201,7 @@ class RwLock:
         waiters.lock.release()
         if not writes:
             raise RuntimeError(f"{name_of(party)} does not write: downgrade of {self!r}")
-        for waiter in served:
-            waiter.resume()
+        resume_all(served)
 
     def statistics(self) -> RwLockStatistics:
         """How it stands at this moment."""
@@ -359,7 +357,9 @@ class _Take(QueueOperation[None]):
             writer = "the writer" if head is None else name_of(head.party)
             raise RuntimeError(f"{me} would wait for itself: it reads {lock!r} already, {writer} waits in line until "
                                "it has left, and it would stand in line behind that")  # fmt: skip
-        raise RuntimeError(f"{me} would wait for itself: it holds {lock!r}; give it back first, or downgrade")
+        may_downgrade = self.request is READ  # it writes, then: who reads may read again
+        remedy = "give it back first, or downgrade" if may_downgrade else "give it back first"
+        raise RuntimeError(f"{me} would wait for itself: it holds {lock!r}; {remedy}")
 
     def give_back(self, granted: Any) -> None:
         if granted is TAKEN:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import LATER, QueueOperation, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, READY, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.errors import ClosedResource, WouldBlock
 
 ONE: Final = 1  # asked for by identity: 1.0 and True are equal to it, and no number of permits
@@ -169,8 +169,7 @@ class Semaphore:
         self._free += n
         served = self._serve()
         waiters.lock.release()
-        for waiter in served:
-            waiter.resume()
+        resume_all(served)
 
     def forget(self, n: int) -> int:
         """Destroy up to `n` free permits; returns how many. From any thread. Checkpoint: never."""
@@ -192,8 +191,7 @@ class Semaphore:
         self._closed = True
         refused = waiters.grant_all(False)
         waiters.lock.release()
-        for waiter in refused:
-            waiter.resume()
+        resume_all(refused)
 
     def permits(self, n: int) -> Permits:
         """``async with semaphore.permits(n):`` holds `n` permits inside the block."""
@@ -203,7 +201,7 @@ class Semaphore:
     def __aenter__(self) -> Awaitable[None]:
         # No coroutine: the interpreter awaits what is returned at once, and usually there is nothing to wait for.
         worker = slot.worker
-        if worker is not None and worker.budget > 0 and not worker.task.scope.cancelled:  # type: ignore[union-attr]
+        if self._free and worker is not None and worker.budget > 0 and not worker.task.scope.cancelled:  # type: ignore[union-attr]
             waiters = self._waiters
             waiters.lock.acquire()
             if self._free and not waiters.line and not self._closed:

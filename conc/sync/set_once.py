@@ -7,7 +7,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import Marker, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
+from conc.errors import WouldBlock
 
 T = TypeVar("T")
 
@@ -58,8 +59,7 @@ class SetOnce(Generic[T]):
             woken = waiters.grant_all()
         if not first:
             raise RuntimeError("this SetOnce was set before, and a value is set once")
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     def get(self) -> T:
         """The value, without waiting. From any thread.
@@ -122,3 +122,6 @@ class _Wait(QueueOperation[T]):
 
     def finish(self, granted: Any) -> T:
         return self._cell._value  # type: ignore[return-value]  # set before anybody is granted, and for good
+
+    def would_block(self) -> WouldBlock:
+        return WouldBlock(f"{self._cell!r} has no value yet")

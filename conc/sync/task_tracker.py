@@ -12,7 +12,7 @@ from conc._kernel.nursery import Nursery
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking
 from conc._kernel.suspend import toll
 from conc._kernel.task import Task
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -96,8 +96,7 @@ class TaskTracker:
         with waiters.lock:
             self._closed = True
             woken = self._serve()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     def reopen(self) -> None:
         """Undo `close`: who waits, waits for the next one. Who was let go before stays so. From any thread.
@@ -218,8 +217,7 @@ class TrackerToken:
             tracker._count -= not self._released
             self._released = True
             woken = tracker._serve()
-        for waiter in woken:
-            waiter.resume()
+        resume_all(woken)
 
     def __del__(self) -> None:
         if not self._entered:  # what may run anywhere takes no lock, so all that can be done is to say it

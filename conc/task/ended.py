@@ -7,7 +7,7 @@ from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from conc._kernel.operation import LATER, QueueOperation
-from conc._kernel.waitqueue import WaitQueue
+from conc._kernel.waitqueue import WaitQueue, resume_all
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
@@ -63,8 +63,7 @@ class Ended(QueueOperation["Task[T] | None"]):
             queue = self.queue
             with queue.lock:
                 told = queue.grant_all(None)
-            for taker in told:
-                taker.resume()
+            resume_all(told)
 
     def _check(self) -> None:
         self.queue._check()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from inspect import CO_ASYNC_GENERATOR
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, TypeVarTuple, Unpack
 
 from conc._kernel.asyncfn import as_coroutine, check_name, refuse_what_is_no_function
 from conc._kernel.cancel import CancelScope
@@ -101,6 +101,9 @@ class Block(NurseryManager, Generic[N]):
         super().__init__(parallel)
         self._kind = kind
         self._call = call
+
+    def __enter__(self) -> NoReturn:
+        raise RuntimeError(f"use `async with conc.{self._call}(...)`, not `with`")
 
     async def __aenter__(self) -> N:
         return self.open(sys._getframe(1).f_code.co_flags & CO_ASYNC_GENERATOR)

@@ -66,6 +66,9 @@ def _check(call: str, thing: object) -> None:
     if callable(thing):
         name = function_name(thing)
         raise TypeError(f"{call} takes coroutines: write {call}({name}(arguments...)), not {call}({name})")
+    if isinstance(thing, (list, tuple)):
+        close(thing)
+        raise TypeError(f"{call} takes coroutines as its arguments, not a {type(thing).__name__}: write {call}(*coros)")
     raise TypeError(f"{call} takes coroutines, not {thing!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import outcome
 
@@ -16,7 +16,22 @@ if TYPE_CHECKING:
     from conc._kernel.strand import Strand
     from conc._kernel.task import Task
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+
+    @overload
+    async def race(a: Awaitable[A], b: Awaitable[B], /) -> A | B: ...
+    @overload
+    async def race(a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], /) -> A | B | C: ...
+    @overload
+    async def race(a: Awaitable[A], b: Awaitable[B], c: Awaitable[C], d: Awaitable[D], /) -> A | B | C | D: ...
+    @overload
+    async def race(*coros: Awaitable[T]) -> T: ...
 
 
 @owner

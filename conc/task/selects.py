@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from conc._kernel.asyncfn import is_coroutine
+from conc._kernel.asyncfn import function_name, is_coroutine
 from conc._kernel.choosing import Choice, Numbered
 from conc._kernel.current import charge, slot
 from conc._kernel.operation import AGAIN, Operation
@@ -116,7 +116,9 @@ def _refuse(operations: tuple[object, ...]) -> NoReturn:
             f"{_advice(wrong[0])}; for any async functions there is conc.race"
         )
     else:
-        message = f"select takes operations, as receiver.receiving() or conc.after(5), not {wrong[0]!r}"
+        message = (
+            f"select takes operations, as receiver.receiving() or conc.after(5), not {wrong[0]!r}{_hint(wrong[0])}"
+        )
     close(operations)  # no warning on top that a coroutine was never awaited
     raise TypeError(message)
 
@@ -124,10 +126,24 @@ def _refuse(operations: tuple[object, ...]) -> NoReturn:
 def _advice(coro: Any) -> str:
     """What to write in place of a coroutine that has not begun."""
     name = str(getattr(coro, "__qualname__", "it"))
-    method = name.rpartition(".")[2]
+    prefix, dot, method = name.rpartition(".")
     twin = TWINS.get(method)
     frame = getattr(coro, "cr_frame", None)
     owner = None if frame is None else frame.f_locals.get("self")
+    if dot and owner is not None:
+        prefix = type(owner).__qualname__  # and not the base class that happens to have the method
     if twin is None or not (owner is None or hasattr(owner, twin)):
-        return f"In place of {name}(...) write what makes its operation: a method that ends in -ing"
-    return f"In place of {name}(...) write {name.removesuffix(method)}{twin}(...)"
+        if frame is not None and frame.f_globals.get("__name__", "").startswith("conc."):
+            return f"There is no operation of {prefix}{dot}{method}(...)"
+        return f"In place of {prefix}{dot}{method}(...) write what makes its operation: a method that ends in -ing"
+    return f"In place of {prefix}{dot}{method}(...) write {prefix}{dot}{twin}(...)"
+
+
+def _hint(wrong: object) -> str:
+    """What to write in place of something that is neither an operation nor a coroutine."""
+    if isinstance(wrong, (list, tuple)):
+        return "; write select(*operations)"
+    if getattr(wrong, "__name__", None) in TWINS.values():
+        return f"; call it: {function_name(wrong)}(...)"
+    methods = [f"{twin}(...)" for twin in dict.fromkeys(TWINS.values()) if hasattr(wrong, twin)]
+    return f"; operations of it are made by {' or '.join(methods)}" if methods else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from conc._kernel.cancel import check_time
 from conc._kernel.current import charge, current_worker, slot
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_nowait
 from conc._kernel.suspend import Marker, toll
-from conc._kernel.waitqueue import Waiter, WaitQueue
+from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
 from conc.errors import ChannelEmpty, ClosedResource, EndOfChannel
 from conc.time.delay_heap import DelayHeap, DelayKey
 
@@ -88,7 +87,7 @@ class DelayQueue(Generic[T]):
                 raise ClosedResource(f"{self!r} is closed")
             key = self._heap.add(value, deadline)
             served = self._serve()
-        _resume(served)
+        resume_all(served)
         return key
 
     def reset(self, key: DelayKey, delay: float) -> None:
@@ -114,7 +113,7 @@ class DelayQueue(Generic[T]):
             self._check_has(key)
             self._heap.schedule(key, deadline)
             served = self._serve()
-        _resume(served)
+        resume_all(served)
 
     def remove(self, key: DelayKey) -> T:
         """Take an item out before its time, and return it. From any thread.
@@ -129,7 +128,7 @@ class DelayQueue(Generic[T]):
             self._check_has(key)
             value = self._heap.remove(key)
             served = self._serve()
-        _resume(served)
+        resume_all(served)
         return value
 
     def clear(self) -> None:
@@ -137,7 +136,7 @@ class DelayQueue(Generic[T]):
         with self._waiters.lock:
             gone = self._heap.clear()
             served = self._serve()
-        _resume(served)
+        resume_all(served)
         del gone  # what it does when it goes is not done under the lock
 
     def close(self) -> None:
@@ -148,7 +147,7 @@ class DelayQueue(Generic[T]):
         with self._waiters.lock:
             self._closed = True
             served = self._serve()
-        _resume(served)
+        resume_all(served)
 
     # ---- what comes out -------------------------------------------------------------------------------------------
 
@@ -273,6 +272,8 @@ class DelayQueue(Generic[T]):
         return self._now() + delay
 
     def _check_has(self, key: DelayKey) -> None:
+        if not isinstance(key, DelayKey):
+            raise TypeError(f"key must be the DelayKey that insert has returned, not {key!r}")
         if key not in self._heap.items:
             raise KeyError(f"the item of {key!r} is not in the queue any more: it was received, or removed")
 
@@ -323,7 +324,7 @@ class _Alarm(Waiter):
         with delays._waiters.lock:
             self.deadline = math.inf
             served = delays._serve()
-        _resume(served)
+        resume_all(served)
 
     def put_away(self) -> None:
         """Its owner does not wait any more, so that nobody else knows of it. By the owner."""
@@ -378,7 +379,7 @@ class _Receive(QueueOperation[T]):
             with delays._waiters.lock:
                 delays._heap.put_back(*granted)
                 served = delays._serve()
-            _resume(served)
+            resume_all(served)
 
     def would_block(self) -> ChannelEmpty:
         return ChannelEmpty(f"nothing is due in {self._delays!r}")
@@ -386,8 +387,3 @@ class _Receive(QueueOperation[T]):
     def _put_alarm_away(self) -> None:
         if self.request is not None:
             self.request.put_away()
-
-
-def _resume(served: Iterable[Waiter]) -> None:
-    for waiter in served:
-        waiter.resume()

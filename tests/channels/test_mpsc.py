@@ -277,6 +277,11 @@ def test_a_bad_capacity_is_refused_by_name(capacity: object) -> None:
         mpsc(capacity)  # type: ignore[arg-type]
 
 
+def test_who_wants_no_limit_is_told_what_to_write() -> None:
+    with pytest.raises(ValueError, match=r"without a limit is mpsc_unbounded\(\)"):
+        mpsc(math.inf)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1.5])
 def test_a_bad_limit_is_refused_before_anything_is_taken(limit: int) -> None:
     async def main() -> None:
@@ -369,6 +374,6 @@ def test_a_select_on_a_channel_that_is_over_says_which_branch_failed() -> None:
             sender.close()
             with pytest.raises(EndOfChannel) as caught:
                 await conc.select(quiet.receiving(), receiver.receiving())
-            assert caught.value.branch == 1  # type: ignore[attr-defined]
+            assert caught.value.branch == 1
 
     run(main)

@@ -257,7 +257,7 @@ def test_an_error_under_the_lock_gives_it_back(monkeypatch: pytest.MonkeyPatch) 
                 waiting = nursery.start_soon(receiver.receive)
                 await settle()
                 with monkeypatch.context() as patch:
-                    patch.setattr(type(sender._conduit), "hand_over", interrupt)
+                    patch.setattr(type(sender._conduit.receiving), "grant", interrupt)
                     with pytest.raises(Interrupted):
                         sender.send_nowait(1)
                 assert not lock.locked()

@@ -106,6 +106,16 @@ async def test_an_async_predicate_is_refused_for_it_would_be_true_of_everything(
         await receiver.wait_for(predicate)  # type: ignore[arg-type]
 
 
+async def test_what_is_no_function_is_refused_by_name() -> None:
+    sender, receiver = watch(0)
+    with sender, receiver:
+        with pytest.raises(TypeError, match="predicate must be a function, not True"):
+            await receiver.wait_for(True)  # type: ignore[arg-type]
+        for send in (sender.send_modify, sender.send_if_modified):
+            with pytest.raises(TypeError, match="fn must be a function, not 3"):
+                send(3)  # type: ignore[arg-type]
+
+
 # ---- send_modify and its kin ------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,13 @@
-"""Rules: a file and a function fit in a head; no shortcut that hides a failure; a test's name is a claim."""
+"""Rules: a file, a function and a model fit in a head; no shortcut that hides a failure; a test's name is a claim."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 
-from tests.repo.sources import Source, functions
+from tests.repo.sources import FunctionNode, Source, functions
 
 FILE_LINES = 450
 FUNCTION_LINES = 70
+MODEL_LINES = 40  # of what a state machine is compared with: more, and it would need a test of its own
 
 # What is longer, with its length; an entry may only shrink, and goes when it is no longer needed.
 # A file is named by its path, a function as "path::name".
@@ -37,6 +38,33 @@ def too_long(sources: Iterable[Source], longer: Mapping[str, int]) -> Iterator[s
             yield f"{label} grew from {allowed} to {exceeding[label]} lines: it may only shrink"
         elif exceeding[label] < allowed:
             yield f"{label} shrank from {allowed} to {exceeding[label]} lines: say so in LONGER in tests/repo/sizes.py"
+
+
+def long_models(sources: Iterable[Source]) -> Iterator[str]:
+    """Models of Hypothesis's state machines that are too long, with what they inherit in their file."""
+    for source in sources:
+        if "hypothesis.stateful" not in source.text:
+            continue
+        classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
+        for name, node in classes.items():
+            family = [
+                node,
+                *(classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes),
+            ]
+            lines = sum(_lines_of_code(source, one) for one in family)
+            if name.endswith("Model") and lines > MODEL_LINES:
+                yield f"{source.at(node)}: {name} has {lines} lines, {MODEL_LINES} at most: is it simpler than the code?"
+
+
+def _lines_of_code(source: Source, node: ast.ClassDef) -> int:
+    """Neither blank lines nor docstrings."""
+    lines = set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.ClassDef | FunctionNode) and ast.get_docstring(inner) is not None:
+            text = inner.body[0]
+            lines -= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    written = source.text.splitlines()
+    return sum(bool(written[line - 1].strip()) for line in lines)
 
 
 def _lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

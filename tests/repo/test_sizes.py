@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.repo.sizes import FILE_LINES, FUNCTION_LINES, LONGER, shortcuts, too_long, unclear_test_names
+from tests.repo.sizes import (
+    FILE_LINES,
+    FUNCTION_LINES,
+    LONGER,
+    MODEL_LINES,
+    long_models,
+    shortcuts,
+    too_long,
+    unclear_test_names,
+)
 from tests.repo.sources import assert_holds, planted, read_folder
 
 PACKAGES = ("conc", "conc_testing")
@@ -20,6 +29,10 @@ def test_the_packages_take_no_shortcut(package: str) -> None:
 
 def test_every_test_name_is_a_claim() -> None:
     assert_holds(unclear_test_names(read_folder("tests")))
+
+
+def test_every_sequential_model_is_shorter_than_what_it_checks() -> None:
+    assert_holds(long_models(read_folder("tests")))
 
 
 def function_of(lines: int, docstring: str = "") -> str:
@@ -55,6 +68,18 @@ def test_an_exception_that_is_not_needed_must_go() -> None:
     (message,) = too_long([planted("conc.a", function_of(10))], {"conc/a.py::f": 73})
 
     assert "take it out" in message
+
+
+@pytest.mark.parametrize(("inherited", "named"), [(0, None), (1, "LineModel has 41 lines")])
+def test_a_model_that_is_too_long_with_what_it_inherits_is_named(inherited: int, named: str | None) -> None:
+    parent = "class Line:\n" + '    """Not counted."""\n\n' + "    x = 1\n" * (9 + inherited)
+    text = f"from hypothesis.stateful import rule\n{parent}class LineModel(Line):\n" + "    y = 1\n" * (
+        MODEL_LINES - 11
+    )
+
+    messages = list(long_models([planted("tests.a", text)]))
+
+    assert (named is None and messages == []) or (named is not None and named in messages[0])
 
 
 @pytest.mark.parametrize(

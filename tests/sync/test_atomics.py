@@ -181,6 +181,18 @@ def test_an_update_that_raises_changes_nothing(atomic: AtomicInt | AtomicRef[int
     assert atomic.load() == 2
 
 
+@pytest.mark.parametrize("atomic", [AtomicInt(1), AtomicRef(1)], ids=["int", "ref"])
+def test_an_update_by_what_is_no_plain_function_is_refused(atomic: Any) -> None:
+    async def double(old: int) -> int:
+        return old * 2
+
+    with pytest.raises(TypeError, match=r"plain function is due.*double"):
+        atomic.fetch_update(double)
+    with pytest.raises(TypeError, match="fn must be a function, not 2"):
+        atomic.fetch_update(2)
+    assert atomic.load() == 1
+
+
 class Thing:
     """Something whose end can be seen."""
 

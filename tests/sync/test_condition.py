@@ -410,6 +410,18 @@ def test_a_bad_argument_is_refused_by_name(attempt: Callable[[], Any], error: ty
         attempt()
 
 
+def test_what_is_no_plain_predicate_is_refused_for_it_would_be_true_of_everything() -> None:
+    async def main() -> None:
+        condition = Condition()
+        async with condition:
+            with pytest.raises(TypeError, match="predicate must be a function, not True"):
+                await condition.wait_for(True)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=r"plain function is due.*settle"):
+                _ = await condition.wait_for(settle)
+
+    run(main)
+
+
 # ---- looking ---------------------------------------------------------------------------------------------------------
 
 

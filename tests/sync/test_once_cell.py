@@ -287,6 +287,16 @@ def test_what_is_no_async_function_is_refused_and_leaves_the_cell_as_it_was(
     run(main)
 
 
+def test_a_coroutine_is_refused_and_the_error_says_what_to_write() -> None:
+    async def main() -> None:
+        with pytest.raises(
+            TypeError, match=r"write get_or_init\(settle\), not get_or_init\(settle\(arguments\.\.\.\)\)"
+        ):
+            await OnceCell[None]().get_or_init(settle())  # type: ignore[arg-type]
+
+    run(main)
+
+
 # ---- threads, strands, looking ---------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ def test_who_writes_and_takes_it_again_is_told_that_he_would_wait_for_himself(ta
             for _ in range(waiting):
                 nursery.start_soon(read, lock)
             await settle()
-            with pytest.raises(RuntimeError, match="#0 would wait for itself"):
+            with pytest.raises(RuntimeError, match=r"#0 would wait for itself.* give it back first"):
                 await take(lock)
 
     run(main)
@@ -92,9 +92,20 @@ def test_who_reads_and_wants_to_write_is_told_that_he_would_wait_for_himself(tak
     async def main() -> None:
         lock = RwLock()
         async with lock.read():
-            with pytest.raises(RuntimeError, match="#0 would wait for itself"):
+            with pytest.raises(RuntimeError, match=r"#0 would wait for itself.* give it back first$"):
                 await take(lock)
         assert lock.statistics() == (0, None, 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize("take", READING)
+def test_who_writes_and_wants_to_read_is_told_that_he_may_downgrade(take: Take) -> None:
+    async def main() -> None:
+        lock = RwLock()
+        async with lock.write():
+            with pytest.raises(RuntimeError, match=r"give it back first, or downgrade$"):
+                await take(lock)
 
     run(main)
 

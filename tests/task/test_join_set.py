@@ -397,3 +397,9 @@ def test_a_yield_out_of_the_block_is_found() -> None:
                 await conc.sleep(1)
 
     run(main)
+
+
+def test_a_plain_with_is_told_what_to_write() -> None:
+    with pytest.raises(RuntimeError, match=r"use `async with conc\.open_join_set\(\.\.\.\)`, not `with`"):
+        with conc.open_join_set():
+            raise AssertionError("never entered")

@@ -126,7 +126,7 @@ def test_outside_of_a_program_all_are_closed_and_the_error_says_what_is_missing(
         (lambda: give(1), TypeError, r"<lambda>\(arguments\.\.\.\)"),
         (7, TypeError, "coroutines, not 7"),
         (None, TypeError, "coroutines, not None"),
-        ([1], TypeError, r"coroutines, not \[1\]"),
+        ([1], TypeError, r"not a list: write \w+\(\*coros\)"),
         (conc.sync.Semaphore(1).acquiring(), TypeError, "select"),
     ],
     ids=["function", "lambda", "number", "None", "list", "operation"],

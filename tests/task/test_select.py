@@ -212,7 +212,7 @@ def test_an_error_of_an_operation_knows_its_branch() -> None:
         closed.close()
         with pytest.raises(ClosedResource) as caught:
             await conc.select(Semaphore(0).acquiring(), None, closed.acquiring())
-        assert caught.value.branch == 2  # type: ignore[attr-defined]
+        assert caught.value.branch == 2
 
     run(main)
 
@@ -224,7 +224,7 @@ def test_an_error_that_ends_the_wait_knows_its_branch() -> None:
         async def wait() -> None:
             with pytest.raises(ClosedResource) as caught:
                 await conc.select(other.acquiring(), closing.acquiring())
-            assert caught.value.branch == 1  # type: ignore[attr-defined]
+            assert caught.value.branch == 1
 
         async with conc.open_nursery() as nursery:
             nursery.start_soon(wait)

@@ -104,7 +104,7 @@ def test_the_failure_of_a_task_is_an_error_with_its_branch() -> None:
             for _ in range(2):  # while it runs, and when it has ended
                 with pytest.raises(conc.TaskFailed) as caught:
                     await conc.select(Semaphore(0).acquiring(), tasks[0].joining())
-                assert caught.value.branch == 1  # type: ignore[attr-defined]
+                assert caught.value.branch == 1
                 assert str(caught.value.__cause__) == "no"
 
     async def event_set() -> None:
@@ -122,7 +122,7 @@ def test_the_cancellation_of_a_task_is_an_error_with_its_branch() -> None:
             for _ in range(2):
                 with pytest.raises(conc.TaskCancelled) as caught:
                     await conc.select(Semaphore(0).acquiring(), None, task.joining())
-                assert caught.value.branch == 2  # type: ignore[attr-defined]
+                assert caught.value.branch == 2
 
     run(main)
 
@@ -246,7 +246,7 @@ def test_the_failure_of_a_strand_is_told_behind_its_nursery(workers: int) -> Non
             async def outsider(task: conc.Task[None]) -> None:
                 with pytest.raises(conc.TaskFailed) as caught:
                     await conc.select(task.joining(), Semaphore(0).acquiring())
-                seen.append(f"outside: {caught.value.__cause__}, branch {caught.value.branch}")  # type: ignore[attr-defined]
+                seen.append(f"outside: {caught.value.__cause__}, branch {caught.value.branch}")
 
             outer.start_soon(family)
 

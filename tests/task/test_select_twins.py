@@ -13,7 +13,8 @@ import conc.channels
 import conc.sync
 import conc.task
 import conc.time
-from conc.sync import Semaphore
+from conc.channels import broadcast
+from conc.sync import Barrier, Semaphore
 from conc.task.selects import TWINS
 from tests.kernel.support import run
 
@@ -66,5 +67,27 @@ def test_a_coroutine_without_a_twin_is_refused_without_naming_one() -> None:
     async def main() -> None:
         with pytest.raises(TypeError, match=r"In place of .*Gate\.wait.* a method that ends in -ing"):
             await conc.select(Semaphore(1).acquiring(), Gate().wait())  # type: ignore[arg-type]
+
+    run(main)
+
+
+def test_what_is_no_operation_is_refused_with_what_to_write_in_its_place() -> None:
+    sender, receiver = broadcast[int](1)
+    wrong: list[tuple[Any, str]] = [
+        (receiver, r"operations of it are made by receiving\(\.\.\.\)"),
+        (sender, r"operations of it are made by closing\(\.\.\.\)"),
+        (receiver.receiving, r"call it: .*\.receiving\(\.\.\.\)"),
+        ([receiver.receiving()], r"write select\(\*operations\)"),
+    ]
+
+    async def main() -> None:
+        with sender, receiver:
+            for thing, remedy in wrong:
+                with pytest.raises(TypeError, match=remedy):
+                    await conc.select(thing)
+            with pytest.raises(TypeError, match=r"write BroadcastSender\.closing\(\.\.\.\)"):
+                await conc.select(sender.closed())  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=r"There is no operation of Barrier\.wait\(\.\.\.\)"):
+                await conc.select(Barrier(1).wait())  # type: ignore[arg-type]
 
     run(main)

@@ -67,11 +67,8 @@ class SetModel(Takers):
         self.begin()
 
     def cancel_all(self) -> None:
-        ended = self.running + self.waiting
-        self.ends |= dict.fromkeys(ended, "cancelled")
-        self.ready += ended
-        self.running, self.waiting = [], []
-        self.serve(none_left=True)
+        for name in self.running + self.waiting:
+            self.end(name, "cancelled")
 
     @property
     def none_left(self) -> bool:

@@ -61,6 +61,14 @@ async def test_a_key_of_another_queue_is_refused() -> None:
             operation()
 
 
+async def test_what_is_no_key_is_refused_by_name() -> None:
+    queue = DelayQueue[str]()
+
+    for operation in operations(queue, "a"):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="key must be the DelayKey that insert has returned, not 'a'"):
+            operation()
+
+
 async def test_a_key_keeps_no_item_alive() -> None:
     class Item:
         pass

@@ -212,7 +212,7 @@ async def test_the_end_of_a_queue_is_the_error_of_its_branch() -> None:
     with pytest.raises(EndOfChannel) as caught:
         await select(after(100), queue.receiving())
 
-    assert caught.value.branch == 1  # type: ignore[attr-defined]
+    assert caught.value.branch == 1
     assert conc.current_time() == 5
 
 

@@ -232,7 +232,7 @@ async def test_a_second_task_that_waits_for_the_same_interval_is_refused() -> No
             await ticks.tick()
         with pytest.raises(BusyResource) as caught:
             await select(after(1), ticks.ticking(), biased=True)
-        assert caught.value.branch == 1  # type: ignore[attr-defined]
+        assert caught.value.branch == 1
 
     assert task.join_nowait() == 10
     assert await ticks.tick() == 20

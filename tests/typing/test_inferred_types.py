@@ -27,6 +27,7 @@ from conc.channels import (
     oneshot,
     watch,
 )
+from conc.errors import EndOfChannel
 from conc.lowlevel import Operation
 from conc.sync import AtomicInt, AtomicRef, Event, OnceCell, SetOnce
 from tests.kernel.support import run
@@ -123,6 +124,8 @@ def test_combinations_give_the_types_of_their_parts() -> None:
         assert assert_type(await conc.join(number(), word(), number(2)), tuple[int, str, int]) == (1, "a", 2)
         assert assert_type(await conc.race(number()), int) == 1
         assert assert_type(await conc.first_ok(word(), word()), str) == "a"
+        assert assert_type(await conc.race(number(), word()), int | str) == 1
+        assert assert_type(await conc.first_ok(word(), number(), word()), int | str) == "a"
         async with conc.open_map(number, [1, 2], limit=2) as results:
             async for value in results:
                 assert_type(value, int)
@@ -139,6 +142,20 @@ def test_a_select_gives_the_number_of_the_branch_and_a_value_of_whatever_type_th
             result = await conc.select(sending, receiving, conc.after(1), None, biased=True)
             assert_type(result, tuple[int, Any])
             assert result == (0, None)
+
+    run(main)
+
+
+def test_an_error_of_a_select_knows_its_branch() -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](1)
+        with sender, receiver:
+            sender.close()
+            try:
+                await conc.select(None, receiver.receiving())
+            except EndOfChannel as error:
+                assert assert_type(error.branch, int | None) == 1
+            assert EndOfChannel().branch is None
 
     run(main)
 
