@@ -8,8 +8,7 @@ from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform
 from conc._kernel.suspend import toll
 from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
-from conc.channels.conduit import BUSY, CLOSED, OVER
-from conc.channels.ends import End, LostEnds, Place
+from conc.channels.ends import BUSY, CLOSED, OVER, End, LostEnds, Place
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from conc._kernel.operation import LATER
 from conc._kernel.waitqueue import Waiter
 from conc.channels.audience import Audience, Seat
-from conc.channels.conduit import OVER
+from conc.channels.ends import OVER
 
 
 class WatchStatistics(NamedTuple):

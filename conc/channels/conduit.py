@@ -9,12 +9,9 @@ from conc._kernel.operation import AGAIN, LATER
 from conc._kernel.suspend import Marker
 from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc._os.sync import Deque, is_empty
-from conc.channels.ends import LostEnds
+from conc.channels.ends import CLOSED, OVER, LostEnds
 
 SENT: Final = Marker("SENT")
-OVER: Final = Marker("OVER")  # nobody receives any more, or nothing more will come
-CLOSED: Final = Marker("CLOSED")  # the end of the party is closed
-BUSY: Final = Marker("BUSY")  # another task receives through the only receiver
 
 BATCH: Final = 64  # places that are made at a time: a channel of a million is not paid for before it is used
 

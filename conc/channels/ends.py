@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import warnings
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from conc._kernel.suspend import Marker
 from conc.errors import ClosedResource
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+OVER: Final = Marker("OVER")  # nobody receives any more, or nothing more will come
+CLOSED: Final = Marker("CLOSED")  # the end of the party is closed
+BUSY: Final = Marker("BUSY")  # another task receives through the only receiver
 
 Place = tuple[CodeType, int]
 """A line of a program: the code, and the offset of an instruction in it. To find its number takes longer."""

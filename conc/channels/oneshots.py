@@ -10,8 +10,7 @@ from conc._kernel.current import charge
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_blocking, perform_nowait
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
-from conc.channels.conduit import BUSY, OVER
-from conc.channels.ends import End, LostEnds
+from conc.channels.ends import BUSY, OVER, End, LostEnds
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
 
 if TYPE_CHECKING:

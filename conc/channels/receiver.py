@@ -9,8 +9,8 @@ from conc._kernel.operation import LATER, QueueOperation, perform, perform_block
 from conc._kernel.suspend import GRANTED, PARK, Marker, toll
 from conc._kernel.waitqueue import Waiter, resume_all
 from conc._os.sync import is_empty
-from conc.channels.conduit import BUSY, CLOSED, OVER, ChannelStatistics, Conduit
-from conc.channels.ends import End, Place, calling_line
+from conc.channels.conduit import ChannelStatistics, Conduit
+from conc.channels.ends import BUSY, CLOSED, OVER, End, Place, calling_line
 from conc.errors import BusyResource, ChannelEmpty, EndOfChannel, WouldBlock
 from conc.sync.semaphore import check_count
 

@@ -9,8 +9,8 @@ from conc._kernel.operation import LATER, QueueOperation, perform, perform_block
 from conc._kernel.suspend import GRANTED, PARK, toll
 from conc._kernel.waitqueue import Waiter, resume_all
 from conc._os.sync import is_empty
-from conc.channels.conduit import CLOSED, OVER, SENT, ChannelStatistics, Conduit
-from conc.channels.ends import End, Place, calling_line
+from conc.channels.conduit import SENT, ChannelStatistics, Conduit
+from conc.channels.ends import CLOSED, OVER, End, Place, calling_line
 from conc.channels.permit import Permit
 from conc.errors import ChannelClosed, ChannelFull, WouldBlock
 from conc.sync.semaphore import check_count

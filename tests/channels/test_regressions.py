@@ -77,6 +77,85 @@ def test_the_number_of_items_never_looks_negative_or_too_great_to_another_thread
     assert lengths <= {0, 1, 2, 3}
 
 
+def test_places_that_are_reserved_are_no_items() -> None:
+    """Also when all items were received: the number of items is what was sent, not what is not free."""
+    sender, receiver = mpsc[int](3)
+    with sender, receiver, sender.reserve_nowait(2) as permit:
+        assert (len(sender), len(receiver)) == (0, 0)
+        sender.send_nowait(1)
+        permit.send_nowait(2)
+        for left in (2, 1):
+            assert (len(sender), len(receiver)) == (left, left)
+            assert receiver.receive_nowait() == 3 - left
+        assert (len(sender), len(receiver), sender.statistics().reserved) == (0, 0, 1)
+        sender._check()
+
+
+# ---- who comes first -------------------------------------------------------------------------------------------------
+
+
+def test_a_free_place_that_a_large_request_waits_for_is_taken_by_no_newcomer() -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](3)
+        sender.send_nowait(0)
+        async with conc.open_nursery() as nursery:
+            large = nursery.start_soon(sender.reserve_many, 3)
+            await settle()
+            for attempt in (lambda: sender.send_nowait(9), sender.reserve_nowait):
+                with pytest.raises(ChannelFull):
+                    attempt()
+            small = [
+                nursery.start_soon(sender.send, 4),
+                nursery.start_soon(conc.select, sender.sending(5)),
+                nursery.start_soon(sender.reserve),
+            ]
+            await settle()
+            assert [task.outcome for task in (large, *small)] == [None] * 4
+            sender._check()
+            assert await receiver.receive() == 0
+            with await large.join() as permit:
+                for item in (1, 2, 3):
+                    permit.send_nowait(item)
+            assert await receiver.receive_many(9) == [1, 2, 3, 4, 5]
+            (await small[2].join()).release()
+        sender._check()
+        for end in (sender, receiver):
+            end.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("cancelled", ["while it waits", "when it was granted"])
+def test_places_are_conserved_when_a_permit_is_given_back_and_one_of_two_who_wait_is_cancelled(cancelled: str) -> None:
+    trace: list[str] = []
+
+    async def reserve(sender: Sender[int], name: str) -> None:
+        with await sender.reserve():
+            trace.append(name)
+            await conc.checkpoint()
+            trace.append(f"{name} went on")
+
+    async def main() -> None:
+        sender, receiver = mpsc[int](1)
+        permit = sender.reserve_nowait()
+        async with conc.open_nursery() as nursery:
+            first = nursery.start_soon(reserve, sender, "first")
+            nursery.start_soon(reserve, sender, "second")
+            await settle()
+            acts: list[Callable[[], object]] = [first.cancel, permit.release]
+            for act in acts if cancelled == "while it waits" else reversed(acts):
+                act()
+                sender._check()
+        assert sender.statistics().reserved == 0
+        sender.send_nowait(1)
+        sender._check()
+        for end in (sender, receiver):
+            end.close()
+
+    run(main)
+    assert trace == [*(["first"] if cancelled == "when it was granted" else []), "second", "second went on"]
+
+
 # ---- the same error, whichever way one asks --------------------------------------------------------------------------
 
 

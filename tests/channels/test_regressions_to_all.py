@@ -170,6 +170,24 @@ def test_the_last_update_is_seen_by_who_looks_just_before_it_and_then_waits() ->
         conc.run(main)
 
 
+def test_the_last_update_is_told_before_the_end_although_both_come_between_a_look_and_the_wait() -> None:
+    async def main() -> None:
+        sender, receiver = watch(0)
+
+        def look(value: int) -> bool:
+            if value == 0:
+                with sender:  # closed, when it has sent
+                    sender.send_nowait(1)
+            return value == 1
+
+        with receiver:
+            assert await receiver.wait_for(look) == 1
+            with pytest.raises(EndOfChannel):
+                await receiver.changed()
+
+    run(main)
+
+
 def test_what_a_function_of_the_user_raises_at_its_first_look_spoils_nothing() -> None:
     def broken(value: int) -> Any:
         raise ZeroDivisionError
@@ -195,34 +213,39 @@ def test_what_a_function_of_the_user_raises_at_its_first_look_spoils_nothing() -
 
 
 def test_a_sender_that_waits_for_the_end_and_sends_at_that_moment_is_told_the_truth() -> None:
-    """The receiver closes in a thread while the sender sends: sent is receivable, refused is not, closed() returns."""
-    outcomes: set[bool] = set()
+    """The receiver closes in a thread before, while or after the sender sends: sent is receivable, refused is not, what
+    is sent after the end is refused, and closed() returns."""
+    accepted: dict[str, set[bool]] = {"before": set(), "while": set(), "after": set()}
 
     async def main() -> None:
         for number in range(300):
             sender, receiver = oneshot[int]()
+            closes = list(accepted)[number % 3]
             async with conc.open_nursery() as nursery:
                 told = nursery.start_soon(sender.closed)
                 await conc.checkpoint()
-                thread = Stranger(receiver.close)
+                thread = None if closes == "after" else Stranger(receiver.close)
+                if thread is not None and closes == "before":
+                    await thread.has_ended()
                 for _ in range(number % 7):
                     await conc.checkpoint()
                 try:
                     sender.send_nowait(number)
                 except ChannelClosed:
-                    accepted = False
+                    sent = False
                 else:
-                    accepted = True
-                await thread.has_ended()
+                    sent = True
+                await (thread or Stranger(receiver.close)).has_ended()
                 with conc.fail_after(10):
                     await told.join()
-            if accepted:
+            if sent:
                 assert receiver.receive_nowait() == number
             else:
                 with pytest.raises(EndOfChannel):
                     receiver.receive_nowait()
             sender.close()
-            outcomes.add(accepted)
+            accepted[closes].add(sent)
 
     conc.run(main)
-    assert outcomes
+    assert accepted["before"] == {False}
+    assert accepted["after"] == {True}
