@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from conc._kernel.operation import Operation
     from conc._kernel.strand import Strand
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 RETURNED: Final = Marker("RETURNED")
 RAISED: Final = Marker("RAISED")
 CANCELLED: Final = Marker("CANCELLED")
 
 
-class Task(Waiter, Generic[T]):
+class Task(Waiter, Generic[T_co]):
     """A running, waiting or ended call of an async function. Made by ``nursery.start_soon``.
 
     Only its strand's owner touches it; from elsewhere `join`, `cancel`, `outcome` and `name` may be used.
@@ -66,7 +66,7 @@ class Task(Waiter, Generic[T]):
 
     def __init__(
         self,
-        coro: Coroutine[Any, Any, T] | None,
+        coro: Coroutine[Any, Any, T_co] | None,
         context: Context | None,
         nursery: Nursery | None,
         scope: CancelScope,
@@ -98,7 +98,7 @@ class Task(Waiter, Generic[T]):
         return self._name
 
     @property
-    def outcome(self) -> outcome.Outcome[T] | None:
+    def outcome(self) -> outcome.Outcome[T_co] | None:
         """What came out of the task, for a look: an `outcome.Value`, an `outcome.Error`, or None while it runs."""
         wait = self.wait
         if wait is RETURNED:
@@ -107,7 +107,7 @@ class Task(Waiter, Generic[T]):
             return outcome.Error(self.value)
         return None
 
-    async def join(self) -> T:
+    async def join(self) -> T_co:
         """Wait for the task to end, and return its value. Any number of times, from any task of the runtime.
 
         Raises:
@@ -131,11 +131,11 @@ class Task(Waiter, Generic[T]):
         del task  # what is raised holds this frame, and may become the error of that task
         return self.join_nowait()
 
-    def joining(self) -> Operation[T]:
+    def joining(self) -> Operation[T_co]:
         """`join`, for `conc.select`."""
         return Joining(self)
 
-    def join_nowait(self) -> T:
+    def join_nowait(self) -> T_co:
         """The value of a task that has ended.
 
         Raises:
@@ -392,7 +392,7 @@ class Task(Waiter, Generic[T]):
         return f"join of {self.name!r} #{self.id}"
 
     @property
-    def blockers(self) -> tuple[Task[T]]:
+    def blockers(self) -> tuple[Task[T_co]]:
         """Who has to end before the wait of a task that joins this one can."""
         return (self,)
 

@@ -5,6 +5,7 @@ from conc.channels.broadcasts import BroadcastReceiver, BroadcastSender, broadca
 from conc.channels.conduit import ChannelStatistics
 from conc.channels.oneshots import OneshotReceiver, OneshotSender, OneshotStatistics, oneshot
 from conc.channels.permit import Permit
+from conc.channels.protocols import ReceiveChannel, SendChannel
 from conc.channels.queues import mpmc, mpsc, mpsc_unbounded
 from conc.channels.receiver import Receiver
 from conc.channels.ring import BroadcastStatistics
@@ -20,7 +21,9 @@ __all__ = [
     "OneshotSender",
     "OneshotStatistics",
     "Permit",
+    "ReceiveChannel",
     "Receiver",
+    "SendChannel",
     "Sender",
     "WatchReceiver",
     "WatchSender",

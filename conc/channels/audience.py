@@ -12,6 +12,7 @@ from conc.channels.ends import BUSY, CLOSED, OVER, End, LostEnds, Place
 from conc.errors import BusyResource, ChannelClosed, ChannelEmpty, EndOfChannel, WouldBlock
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Audience:
@@ -172,7 +173,7 @@ class Speaker(Member):
         channel.lost_senders.warn(channel.senders, waits=channel.waiting > 0)
 
 
-class Listener(Member, Generic[T]):
+class Listener(Member, Generic[T_co]):
     """A receiving end."""
 
     __slots__ = ("_seat",)
@@ -198,7 +199,7 @@ class Listener(Member, Generic[T]):
         granted = self._channel.take(seat)
         return BUSY if granted is LATER and seat.line and seat.head() is not None else granted
 
-    def _got(self, granted: Any) -> T:
+    def _got(self, granted: Any) -> T_co:
         """The result of what was granted; or raises."""
         raise NotImplementedError
 

@@ -15,6 +15,7 @@ from conc.errors import EndOfChannel, Lagged
 from conc.sync.semaphore import check_count
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class broadcast(tuple["BroadcastSender[T]", "BroadcastReceiver[T]"]):  # noqa: N801  # used like a function
@@ -117,7 +118,7 @@ class BroadcastSender(Speaker, Generic[T]):
         return f"<BroadcastSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
 
 
-class BroadcastReceiver(Listener[T]):
+class BroadcastReceiver(Listener[T_co]):
     """Gets every item of a broadcast. Made by `broadcast`, `BroadcastSender.subscribe`, `clone` and `resubscribe`.
 
     ``async for item in receiver:`` runs until the end of the channel; `Lagged` leaves the loop, and another loop over
@@ -132,7 +133,7 @@ class BroadcastReceiver(Listener[T]):
 
     # ---- receiving ------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> T:
+    async def receive(self) -> T_co:
         """Get the next item, waiting for one if there is none.
 
         Raises:
@@ -168,7 +169,7 @@ class BroadcastReceiver(Listener[T]):
         del task
         return self._got(granted)
 
-    def receive_nowait(self) -> T:
+    def receive_nowait(self) -> T_co:
         """Get the next item if there is one. From any thread.
 
         Raises:
@@ -179,7 +180,7 @@ class BroadcastReceiver(Listener[T]):
         """
         return perform_nowait(Next(self))
 
-    def receive_blocking(self, timeout: float | None = None) -> T:
+    def receive_blocking(self, timeout: float | None = None) -> T_co:
         """As `receive`, for a thread outside.
 
         Args:
@@ -194,21 +195,21 @@ class BroadcastReceiver(Listener[T]):
         """
         return perform_blocking(Next(self), timeout, "BroadcastReceiver.receive")
 
-    def receiving(self) -> QueueOperation[T]:
+    def receiving(self) -> QueueOperation[T_co]:
         """`receive`, for `conc.select`."""
         return Next(self)
 
-    def _got(self, granted: Any) -> T:
+    def _got(self, granted: Any) -> T_co:
         if granted.__class__ is Entry:
             return granted.item  # type: ignore[no-any-return]
         if granted.__class__ is range:
             raise Lagged(len(granted))
         raise self._refusal(granted)
 
-    def __aiter__(self) -> BroadcastReceiver[T]:
+    def __aiter__(self) -> BroadcastReceiver[T_co]:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         try:
             return await self.receive()
         except EndOfChannel:
@@ -222,7 +223,7 @@ class BroadcastReceiver(Listener[T]):
 
     # ---- other receivers, and the end -----------------------------------------------------------------------------
 
-    def clone(self) -> BroadcastReceiver[T]:
+    def clone(self) -> BroadcastReceiver[T_co]:
         """Another receiver, which stands where this one does: both get what is still to come. From any thread.
 
         Raises:
@@ -236,7 +237,7 @@ class BroadcastReceiver(Listener[T]):
             self._check_open()
             return BroadcastReceiver(ring, ring.seat_from(self._seat.at), calling_line())
 
-    def resubscribe(self) -> BroadcastReceiver[T]:
+    def resubscribe(self) -> BroadcastReceiver[T_co]:
         """Another receiver, which gets what is sent from now on. From any thread.
 
         Raises:

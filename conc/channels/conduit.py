@@ -185,7 +185,8 @@ class Conduit:
         """Put back what a thread was given that was interrupted before it learnt of it."""
         if self.counted:
             for _ in items:
-                self._debt += not self._take_places(1)
+                if not self._take_places(1):  # which may pay an older debt
+                    self._debt += 1
         self.ended = False
         self.items.extendleft(reversed(items))
         self.settle(woken)

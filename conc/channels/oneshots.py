@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 NOTHING: Final = Marker("NOTHING")  # was sent yet
 TAKEN: Final = Marker("TAKEN")  # received
@@ -46,7 +48,7 @@ class OneshotStatistics(NamedTuple):
     """How many wait in `receive`: one at most."""
 
 
-class OneshotSender(End, Generic[T]):
+class OneshotSender(End, Generic[T_contra]):
     """Sends one item, and is closed by that. Made by `oneshot`.
 
     May be used from any strand; all but `closed` from any thread. A context manager, which closes this end: who waits
@@ -59,7 +61,7 @@ class OneshotSender(End, Generic[T]):
         self._open = True
         self._shot = shot
 
-    def send_nowait(self, item: T) -> None:
+    def send_nowait(self, item: T_contra) -> None:
         """Send the item. It never waits. That it was sent does not mean that it will be received.
 
         Raises:
@@ -137,7 +139,7 @@ class OneshotSender(End, Generic[T]):
         self._shot._check()
 
 
-class OneshotReceiver(End, Generic[T]):
+class OneshotReceiver(End, Generic[T_co]):
     """Receives the one item, and is closed by that. Made by `oneshot`.
 
     May be used from any strand; what ends in `_nowait` or `_blocking`, and `close`, from any thread. A context manager,
@@ -150,7 +152,7 @@ class OneshotReceiver(End, Generic[T]):
         self._open = True
         self._shot = shot
 
-    async def receive(self) -> T:
+    async def receive(self) -> T_co:
         """Take the item, waiting until it is sent.
 
         Raises:
@@ -188,7 +190,7 @@ class OneshotReceiver(End, Generic[T]):
         del task
         return self._received(granted)
 
-    def receive_nowait(self) -> T:
+    def receive_nowait(self) -> T_co:
         """Take the item if it was sent. From any thread.
 
         Raises:
@@ -199,7 +201,7 @@ class OneshotReceiver(End, Generic[T]):
         """
         return perform_nowait(_Receive(self))
 
-    def receive_blocking(self, timeout: float | None = None) -> T:
+    def receive_blocking(self, timeout: float | None = None) -> T_co:
         """As `receive`, for a thread outside.
 
         Args:
@@ -214,11 +216,11 @@ class OneshotReceiver(End, Generic[T]):
         """
         return perform_blocking(_Receive(self), timeout, "OneshotReceiver.receive")
 
-    def receiving(self) -> QueueOperation[T]:
+    def receiving(self) -> QueueOperation[T_co]:
         """`receive`, for `conc.select`."""
         return _Receive(self)
 
-    def _received(self, granted: Any) -> T:
+    def _received(self, granted: Any) -> T_co:
         if granted.__class__ is not Marker:
             self._open = False  # the channel counts it as closed since the item was granted
             return granted  # type: ignore[no-any-return]
@@ -228,10 +230,10 @@ class OneshotReceiver(End, Generic[T]):
             raise BusyResource(f"another task waits for the item: {self!r}")
         raise RuntimeError(f"a oneshot is for one item, and that was received: {self!r}")
 
-    def __aiter__(self) -> OneshotReceiver[T]:
+    def __aiter__(self) -> OneshotReceiver[T_co]:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         if self._shot.item is TAKEN:
             raise StopAsyncIteration
         try:

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from conc._kernel.waitqueue import resume_all
 from conc.channels.conduit import Conduit
 from conc.channels.ends import Place, line_of
-from conc.errors import ChannelFull
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from conc._kernel.waitqueue import Waiter
 
-T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Permit(Generic[T]):
+class Permit(Generic[T_contra]):
     """Some reserved places: `send_nowait` never has to wait. Made by `Sender.reserve` and its variants.
 
     A context manager, which gives back the places that were not used. It outlives its sender, and a receiver that has
@@ -34,11 +33,11 @@ class Permit(Generic[T]):
         self._left = places
         self._made_at = made_at
 
-    def send_nowait(self, item: T) -> None:
+    def send_nowait(self, item: T_contra) -> None:
         """Send an item to one of the places. Never refused, not even when the receiver has closed meanwhile.
 
         Raises:
-            ChannelFull: all places were used, or given back.
+            RuntimeError: all places were used, or given back.
 
         Checkpoint: never.
         """
@@ -52,7 +51,7 @@ class Permit(Generic[T]):
                 conduit.put(item, woken)
         resume_all(woken)
         if not sent:
-            raise ChannelFull(f"{self!r} has no place left")
+            raise RuntimeError(f"{self!r} has no place left: each is for one item; reserve another one")
 
     def release(self) -> None:
         """Give back the places that were not used. Idempotent. Checkpoint: never."""
@@ -71,7 +70,7 @@ class Permit(Generic[T]):
     def __bool__(self) -> bool:
         return True  # also when it is used up
 
-    def __enter__(self) -> Permit[T]:
+    def __enter__(self) -> Permit[T_contra]:
         return self
 
     def __exit__(
@@ -83,8 +82,8 @@ class Permit(Generic[T]):
         if self._left:
             # Not given back here: a finaliser takes no lock.
             warnings.warn(
-                f"a permit made at {line_of(self._made_at)} was dropped with {self._left} places, which are lost to "
-                "the channel; use `with` blocks, or release()",
+                f"a permit made at {line_of(self._made_at)} was dropped with places left ({self._left}), which are "
+                "lost to the channel; use `with` blocks, or release()",
                 ResourceWarning,
                 stacklevel=1,
             )

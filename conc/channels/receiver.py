@@ -17,10 +17,10 @@ from conc.sync.semaphore import check_count
 if TYPE_CHECKING:
     from conc._kernel.task import Task
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Receiver(End, Generic[T]):
+class Receiver(End, Generic[T_co]):
     """Receives the items of a channel, oldest first. Made by `mpsc`, `mpsc_unbounded` and `mpmc`, and by `clone`.
 
     ``async for item in receiver:`` runs until the end of the channel. A context manager, which closes this end. May be
@@ -38,7 +38,7 @@ class Receiver(End, Generic[T]):
 
     # ---- receiving ------------------------------------------------------------------------------------------------
 
-    async def receive(self) -> T:
+    async def receive(self) -> T_co:
         """Take the oldest item, waiting for one if there is none.
 
         Raises:
@@ -99,7 +99,7 @@ class Receiver(End, Generic[T]):
         del task  # an error holds this frame, and may become that of the task
         return _Receive(self, 0).finish(granted) if type(granted) is Marker else granted  # type: ignore[no-any-return]
 
-    def receive_nowait(self) -> T:
+    def receive_nowait(self) -> T_co:
         """Take the oldest item if there is one. From any thread.
 
         Raises:
@@ -110,7 +110,7 @@ class Receiver(End, Generic[T]):
         """
         return perform_nowait(_Receive(self, 0))  # type: ignore[no-any-return]
 
-    def receive_blocking(self, timeout: float | None = None) -> T:
+    def receive_blocking(self, timeout: float | None = None) -> T_co:
         """As `receive`, for a thread outside.
 
         Args:
@@ -125,11 +125,11 @@ class Receiver(End, Generic[T]):
         """
         return perform_blocking(_Receive(self, 0), timeout, "Receiver.receive")  # type: ignore[no-any-return]
 
-    def receiving(self) -> QueueOperation[T]:
+    def receiving(self) -> QueueOperation[T_co]:
         """`receive`, for `conc.select`."""
         return _Receive(self, 0)
 
-    async def receive_many(self, limit: int) -> list[T]:
+    async def receive_many(self, limit: int) -> list[T_co]:
         """Take all items that are there, oldest first, but at most `limit`; waiting for one if there is none.
 
         Args:
@@ -148,7 +148,7 @@ class Receiver(End, Generic[T]):
         conduit.lost_senders.warn(conduit.senders, not conduit.items)
         return await perform(_Receive(self, limit))
 
-    def receive_many_nowait(self, limit: int) -> list[T]:
+    def receive_many_nowait(self, limit: int) -> list[T_co]:
         """Take all items that are there, oldest first, but at most `limit`. From any thread.
 
         Raises:
@@ -160,7 +160,7 @@ class Receiver(End, Generic[T]):
         check_count(limit, "limit", 1)
         return perform_nowait(_Receive(self, limit))
 
-    def receive_many_blocking(self, limit: int, timeout: float | None = None) -> list[T]:
+    def receive_many_blocking(self, limit: int, timeout: float | None = None) -> list[T_co]:
         """As `receive_many`, for a thread outside.
 
         Args:
@@ -177,15 +177,15 @@ class Receiver(End, Generic[T]):
         check_count(limit, "limit", 1)
         return perform_blocking(_Receive(self, limit), timeout, "Receiver.receive_many")
 
-    def receiving_many(self, limit: int) -> QueueOperation[list[T]]:
+    def receiving_many(self, limit: int) -> QueueOperation[list[T_co]]:
         """`receive_many`, for `conc.select`."""
         check_count(limit, "limit", 1)
         return _Receive(self, limit)
 
-    def __aiter__(self) -> Receiver[T]:
+    def __aiter__(self) -> Receiver[T_co]:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         worker = slot.worker  # `charge`, in place: this is where programs spend their time
         if worker is None or worker.budget <= 0 or worker.task.scope.cancelled:  # type: ignore[union-attr]
             await toll()
@@ -210,7 +210,7 @@ class Receiver(End, Generic[T]):
 
     # ---- the end --------------------------------------------------------------------------------------------------
 
-    def clone(self) -> Receiver[T]:
+    def clone(self) -> Receiver[T_co]:
         """Another receiver of the same queue, for another consumer. From any thread.
 
         Raises:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Sender(End, Generic[T]):
+class Sender(End, Generic[T_contra]):
     """Sends items into a channel. Made by `mpsc`, `mpsc_unbounded` and `mpmc`, and by `clone`.
 
     May be used from any strand; what ends in `_nowait` or `_blocking`, `clone` and `close` from any thread. A context
@@ -40,7 +41,7 @@ class Sender(End, Generic[T]):
 
     # ---- sending --------------------------------------------------------------------------------------------------
 
-    async def send(self, item: T) -> None:
+    async def send(self, item: T_contra) -> None:
         """Send an item, waiting for a place if there is none. In a rendezvous, until a receiver takes it.
 
         Raises:
@@ -102,7 +103,7 @@ class Sender(End, Generic[T]):
         if granted is not SENT:
             _Send(self, item).finish(granted)
 
-    def send_nowait(self, item: T) -> None:
+    def send_nowait(self, item: T_contra) -> None:
         """Send an item if there is a place, and nobody waits for one. From any thread.
 
         Raises:
@@ -127,7 +128,7 @@ class Sender(End, Generic[T]):
                 return
         perform_nowait(_Send(self, item))
 
-    def send_blocking(self, item: T, timeout: float | None = None) -> None:
+    def send_blocking(self, item: T_contra, timeout: float | None = None) -> None:
         """As `send`, for a thread outside.
 
         Args:
@@ -143,13 +144,13 @@ class Sender(End, Generic[T]):
         """
         perform_blocking(_Send(self, item), timeout, "Sender.send")
 
-    def sending(self, item: T) -> QueueOperation[None]:
+    def sending(self, item: T_contra) -> QueueOperation[None]:
         """`send`, for `conc.select`."""
         return _Send(self, item)
 
     # ---- reserving ------------------------------------------------------------------------------------------------
 
-    async def reserve(self) -> Permit[T]:
+    async def reserve(self) -> Permit[T_contra]:
         """Wait for a place, and keep it for an item that is sent later: ``with await sender.reserve() as permit:``.
 
         Raises:
@@ -161,7 +162,7 @@ class Sender(End, Generic[T]):
         """
         return await self.reserve_many(1)
 
-    async def reserve_many(self, places: int) -> Permit[T]:
+    async def reserve_many(self, places: int) -> Permit[T_contra]:
         """As `reserve`, for several: it keeps none until it keeps all.
 
         Args:
@@ -180,7 +181,7 @@ class Sender(End, Generic[T]):
         conduit.lost_receivers.warn(conduit.receivers, conduit.free < places)
         return await perform(reservation)
 
-    def reserve_nowait(self, places: int = 1) -> Permit[T]:
+    def reserve_nowait(self, places: int = 1) -> Permit[T_contra]:
         """Keep some places if they are free, and nobody waits for any. From any thread.
 
         Raises:
@@ -191,7 +192,7 @@ class Sender(End, Generic[T]):
         """
         return perform_nowait(_Reserve(self, places))
 
-    def reserve_blocking(self, places: int = 1, timeout: float | None = None) -> Permit[T]:
+    def reserve_blocking(self, places: int = 1, timeout: float | None = None) -> Permit[T_contra]:
         """As `reserve_many`, for a thread outside.
 
         Args:
@@ -206,13 +207,13 @@ class Sender(End, Generic[T]):
         """
         return perform_blocking(_Reserve(self, places), timeout, "Sender.reserve")
 
-    def reserving(self, places: int = 1) -> QueueOperation[Permit[T]]:
+    def reserving(self, places: int = 1) -> QueueOperation[Permit[T_contra]]:
         """`reserve_many`, for `conc.select`."""
         return _Reserve(self, places)
 
     # ---- the end --------------------------------------------------------------------------------------------------
 
-    def clone(self) -> Sender[T]:
+    def clone(self) -> Sender[T_contra]:
         """Another sender of the same channel, for another producer. From any thread.
 
         Raises:
@@ -227,7 +228,7 @@ class Sender(End, Generic[T]):
                 return Sender(conduit, calling_line())
         raise self._closed_error()
 
-    def downgrade(self) -> WeakSender[T]:
+    def downgrade(self) -> WeakSender[T_contra]:
         """A handle that can make senders as long as there is one, and does not keep the channel open by itself.
 
         From any thread. Checkpoint: never.
@@ -293,7 +294,7 @@ class Sender(End, Generic[T]):
     def __repr__(self) -> str:
         return f"<Sender{'' if self._open else ' (closed)'} of {self._conduit!r}>"
 
-    def _hand_over(self, item: T) -> bool:
+    def _hand_over(self, item: T_contra) -> bool:
         """Give the item to somebody who waits for one; False if that cannot be done at once."""
         conduit = self._conduit
         waiter = None
@@ -308,7 +309,7 @@ class Sender(End, Generic[T]):
         waiter.resume()
         return True
 
-    def _settle(self, item: T) -> None:
+    def _settle(self, item: T_contra) -> None:
         """Somebody waits for the item that was sent; or was told, at the same time, that none will come."""
         conduit = self._conduit
         woken: list[Waiter] = []
@@ -332,7 +333,7 @@ class Sender(End, Generic[T]):
         self._conduit._check()
 
 
-class WeakSender(Generic[T]):
+class WeakSender(Generic[T_contra]):
     """Makes senders of a channel while there is one that is open; see `Sender.downgrade`."""
 
     __slots__ = ("_conduit",)
@@ -340,7 +341,7 @@ class WeakSender(Generic[T]):
     def __init__(self, conduit: Conduit) -> None:
         self._conduit = conduit
 
-    def upgrade(self) -> Sender[T] | None:
+    def upgrade(self) -> Sender[T_contra] | None:
         """Another sender; None if all senders, or all receivers, are closed. From any thread. Checkpoint: never."""
         conduit = self._conduit
         with conduit.lock:
@@ -372,7 +373,10 @@ class _FromSender(QueueOperation[T]):
             conduit.settle(woken)
 
     def would_block(self) -> WouldBlock:
-        return ChannelFull(f"there is no free place in {self.end._conduit!r}")
+        conduit = self.end._conduit
+        if not conduit.capacity:
+            return ChannelFull(f"nobody waits to receive from {conduit!r}")
+        return ChannelFull(f"there is no free place in {conduit!r}")
 
     def _refuse(self, granted: Any) -> None:
         """Raise the error if this is no success."""

@@ -16,6 +16,7 @@ from conc.channels.ends import calling_line
 from conc.errors import EndOfChannel
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class watch(tuple["WatchSender[T]", "WatchReceiver[T]"]):  # noqa: N801  # used like a function
@@ -188,7 +189,7 @@ class WatchSender(Speaker, Generic[T]):
         return f"<WatchSender{'' if self._open else ' (closed)'} of {self._channel!r}>"
 
 
-class WatchReceiver(Listener[T]):
+class WatchReceiver(Listener[T_co]):
     """Sees the value of a watch, and waits for new ones. Made by `watch`, `WatchSender.subscribe`, and `clone`.
 
     Each receiver remembers which value it has seen. ``async for value in receiver:`` gives each new value that it comes
@@ -202,7 +203,7 @@ class WatchReceiver(Listener[T]):
 
     # ---- looking --------------------------------------------------------------------------------------------------
 
-    def borrow(self) -> T:
+    def borrow(self) -> T_co:
         """The value; whether it counts as seen stays as it is. Checkpoint: never.
 
         Raises:
@@ -211,7 +212,7 @@ class WatchReceiver(Listener[T]):
         self._check_open()
         return self._channel.current.value  # type: ignore[no-any-return]
 
-    def borrow_and_update(self) -> T:
+    def borrow_and_update(self) -> T_co:
         """The value, which counts as seen from now on. Checkpoint: never.
 
         Raises:
@@ -252,7 +253,7 @@ class WatchReceiver(Listener[T]):
 
     # ---- waiting --------------------------------------------------------------------------------------------------
 
-    async def changed(self) -> T:
+    async def changed(self) -> T_co:
         """Wait until there is a value that this receiver has not seen; returns the latest, which then counts as seen.
 
         A value that was sent before the last sender closed is still given. That it differs from the one before is not
@@ -290,7 +291,7 @@ class WatchReceiver(Listener[T]):
         del task
         return self._got(granted)
 
-    def changed_nowait(self) -> T:
+    def changed_nowait(self) -> T_co:
         """The value, if this receiver has not seen it, which then counts as seen. From any thread.
 
         Raises:
@@ -301,7 +302,7 @@ class WatchReceiver(Listener[T]):
         """
         return perform_nowait(Next(self))
 
-    def changed_blocking(self, timeout: float | None = None) -> T:
+    def changed_blocking(self, timeout: float | None = None) -> T_co:
         """As `changed`, for a thread outside.
 
         Args:
@@ -316,18 +317,18 @@ class WatchReceiver(Listener[T]):
         """
         return perform_blocking(Next(self), timeout, "WatchReceiver.changed")
 
-    def changing(self) -> QueueOperation[T]:
+    def changing(self) -> QueueOperation[T_co]:
         """`changed`, for `conc.select`."""
         return Next(self)
 
-    def _got(self, granted: Any) -> T:
+    def _got(self, granted: Any) -> T_co:
         if granted.__class__ is not Version:
             raise self._refusal(granted)
         if granted is self._channel.current:
             return granted.value  # type: ignore[no-any-return]
         return self._see()  # a newer one came before the task ran: it need not be told of both
 
-    async def wait_for(self, predicate: Callable[[T], bool]) -> T:
+    async def wait_for(self, predicate: Callable[[T_co], bool]) -> T_co:
         """Wait for a value for which `predicate` is true; returns it. It looks at the present value first.
 
         Args:
@@ -348,10 +349,10 @@ class WatchReceiver(Listener[T]):
             value = await self.changed()
         return value
 
-    def __aiter__(self) -> WatchReceiver[T]:
+    def __aiter__(self) -> WatchReceiver[T_co]:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         try:
             return await self.changed()
         except EndOfChannel:
@@ -359,7 +360,7 @@ class WatchReceiver(Listener[T]):
 
     # ---- other receivers, and the end -----------------------------------------------------------------------------
 
-    def clone(self) -> WatchReceiver[T]:
+    def clone(self) -> WatchReceiver[T_co]:
         """Another receiver, which has seen what this one has. From any thread.
 
         Raises:
@@ -392,7 +393,7 @@ class WatchReceiver(Listener[T]):
         with self._channel.lock:
             return self._channel.statistics()
 
-    def _see(self) -> T:
+    def _see(self) -> T_co:
         board = self._channel
         with board.lock:
             current = board.current

@@ -15,7 +15,7 @@ from inspect import CO_ASYNC_GENERATOR
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 
-from conc._kernel.asyncfn import function_name, is_coroutine, refuse_function
+from conc._kernel.asyncfn import function_name, is_coroutine, refuse_what_is_no_function
 from conc._kernel.current import current_task, slot
 from conc._kernel.nursery import Nursery, NurseryManager
 from conc._kernel.runtime import Runtime
@@ -64,6 +64,7 @@ class Portal:
             TypeError: `async_fn` is not an async function.
         """
         _refuse_worker("run", "await the function, or start it with portal.start_soon")
+        refuse_what_is_no_function(async_fn, "portal.run")
         return _wait(self.start_soon(async_fn, *args))
 
     def run_sync(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -100,8 +101,7 @@ class Portal:
             RunFinished: the portal's block, or the run, has ended.
             TypeError: `async_fn` is not an async function.
         """
-        if not callable(async_fn) or is_coroutine(async_fn):
-            refuse_function(async_fn, None)
+        refuse_what_is_no_function(async_fn, "portal.start_soon")
         future: Future[T] = Future()
         start = Start(self, async_fn, args, name or function_name(async_fn), future)
         self._post(start)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
+
 import pytest
 
 import conc
@@ -113,6 +116,77 @@ def test_an_end_that_is_closed_is_not_used_any_more() -> None:
                 receiver.receive_nowait()
             with pytest.raises(ClosedResource):
                 receiver.clone()
+
+    run(main)
+
+
+@pytest.mark.parametrize("closes", ["a sender", "the receiver"])
+@pytest.mark.parametrize("items", [1, 2])
+def test_nothing_is_accepted_after_a_close_whether_there_are_places_or_not(items: int, closes: str) -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](2)
+        with sender, receiver, sender.clone() as closed:
+            for item in range(items):
+                sender.send_nowait(item)
+            if closes == "a sender":
+                closed.close()
+            else:
+                receiver.close()
+            error = ClosedResource if closes == "a sender" else ChannelClosed
+            with pytest.raises(error):
+                closed.send_nowait(7)
+            for attempt in (closed.send(7), closed.reserve(), conc.select(closed.sending(7))):
+                with pytest.raises(error):
+                    await attempt
+            assert receiver.receive_many_nowait(5) == list(range(items))
+            sender._check()
+
+    run(main)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, math.inf])
+def test_a_closed_sender_hands_nothing_to_who_waits_to_receive(capacity: float) -> None:
+    async def main() -> None:
+        sender, receiver = mpmc[int](capacity)
+        closed = sender.clone()
+        closed.close()
+        with sender, receiver:
+            async with conc.open_nursery() as nursery:
+                waiting = nursery.start_soon(receiver.receive)
+                await settle()
+                with pytest.raises(ClosedResource):
+                    closed.send_nowait(1)
+                with pytest.raises(ClosedResource):
+                    await closed.send(2)
+                with pytest.raises(ClosedResource):
+                    await conc.select(closed.sending(3))
+                await settle()
+                assert waiting.outcome is None
+                sender.send_nowait(4)
+                assert await waiting.join() == 4
+            sender._check()
+
+    run(main)
+
+
+def test_nothing_is_received_through_a_closed_receiver_while_others_are_open() -> None:
+    async def main() -> None:
+        sender, receiver = mpmc[int](1)
+        closed = receiver.clone()
+        closed.close()
+        with sender, receiver:
+            sender.send_nowait(1)
+            for _ in range(2):
+                with pytest.raises(ClosedResource):
+                    await closed.receive()
+                with pytest.raises(ClosedResource):
+                    await closed.receive_many(2)
+                with pytest.raises(ClosedResource):
+                    async for _ in closed:
+                        pass
+                with suppress(ChannelEmpty):
+                    assert receiver.receive_nowait() == 1
+            sender._check()
 
     run(main)
 
@@ -292,6 +366,29 @@ def test_the_last_permit_that_is_given_back_wakes_the_receiver_of_a_closed_chann
             receiver._check()
         assert got == [EndOfChannel]
         receiver.close()
+
+    run(main)
+
+
+def test_a_closed_receiver_that_waits_for_what_a_permit_sends_is_handed_nothing_else() -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](2)
+        permit = sender.reserve_nowait()
+        receiver.close()
+        async with conc.open_nursery() as nursery:
+            waiting = nursery.start_soon(receiver.receive)
+            await settle()
+            await refused(sender, 1)
+            with pytest.raises(ChannelClosed):
+                sender.send_nowait(2)
+            await settle()
+            assert waiting.outcome is None
+            permit.send_nowait(3)
+            assert await waiting.join() == 3
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+        sender._check()
+        sender.close()
 
     run(main)
 

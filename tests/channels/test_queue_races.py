@@ -27,6 +27,7 @@ class Play:
         self.sent: list[Item] = []
         self.got: dict[str, list[Item]] = defaultdict(list)
         self.told_of_the_end = 0
+        self.ends_for_all = False  # nobody may be left who waits
 
     def bring(self, pair: tuple[Sender[Item], Receiver[Item]]) -> tuple[Sender[Item], Receiver[Item]]:
         """A channel for the players."""
@@ -91,6 +92,7 @@ class Play:
     def play(self) -> list[int]:
         """All of it, and the check; returns how many steps each player took."""
         self.stage.play()
+        assert not (self.ends_for_all and self.stage.running), f"nobody told {self.stage.running} of the end"
         left: list[Item] = []
         for end in self.ends:
             end._check()
@@ -215,6 +217,31 @@ def many_places_at_once(play: Play) -> None:
 
     play.add("ada", reserve_two)
     play.send("ann", sender)
+    play.receive("ben", receiver, 3)
+
+
+@scene
+def senders_that_close_at_the_same_time(play: Play) -> None:
+    sender, receiver = play.bring(mpmc(3))
+    play.ends_for_all = True
+    for name, end in (("ada", sender), ("ann", sender.clone()), ("eve", sender.clone())):
+        play.send(name, end, 1, close=True)
+    play.receive("ben", receiver, 4)
+
+
+@scene
+def a_sender_that_is_cloned_while_another_closes(play: Play) -> None:
+    sender, receiver = play.bring(mpmc(3))
+    play.ends_for_all = True
+
+    def clone_and_send(player: Player) -> None:
+        with sender, sender.clone() as clone:
+            sender.close()
+            player.do(clone.send(("ada", 0)))
+            play.sent.append(("ada", 0))
+
+    play.add("ada", clone_and_send)
+    play.send("ann", sender.clone(), 1, close=True)
     play.receive("ben", receiver, 3)
 
 

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from conc._kernel.choosing import Choice
 from conc._kernel.suspend import GRANTED
 from conc.channels import Receiver, Sender, mpmc, mpsc, mpsc_unbounded
 from conc.channels.conduit import BATCH
-from conc.errors import ChannelClosed, ChannelFull, ClosedResource, EndOfChannel
+from conc.errors import ChannelClosed, ChannelEmpty, ClosedResource, EndOfChannel
 from conc_testing import settle
 from tests.channels.staged import Player, Stage
 from tests.kernel.support import run
@@ -166,6 +167,36 @@ def test_an_item_that_another_receiver_snatches_from_a_closed_channel_leaves_nob
     sender.close()
 
 
+def test_that_all_is_over_is_said_before_it_is_looked_whether_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Or who appends an item between the two would not learn that it came too late.
+    sender, receiver = mpsc[int](1)
+    said: list[bool] = []
+
+    def look(items: deque[Any]) -> bool:
+        said.append(sender._conduit.ended)
+        return not items
+
+    with receiver:
+        sender.close()
+        monkeypatch.setattr("conc.channels.conduit.is_empty", look)
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+    assert said == [True]
+
+
+def test_an_item_that_was_accepted_before_it_was_said_that_all_is_over_is_received() -> None:
+    sender, receiver = mpsc[int](1)
+    with receiver:
+        sender.close()
+        items = watch(sender._conduit, "items")
+        items.after["popleft"] = lambda: deque.append(items, 1)  # by a sender who looked before it was closed
+        with pytest.raises(ChannelEmpty):
+            receiver.receive_nowait()
+        assert receiver.receive_nowait() == 1
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+
+
 # ---- standing in line ------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +222,29 @@ def test_a_line_in_which_somebody_waits_is_never_empty_while_the_dead_are_droppe
                 assert len(seen) > 16 and all(seen)
                 sender.send_nowait(1)
                 assert await tasks[-1].join() == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["receive", "receive_many"])
+def test_a_newcomer_does_not_receive_what_came_for_who_waits(how: str) -> None:
+    async def main() -> None:
+        sender, receiver = mpmc[int](math.inf)
+        with sender, receiver:
+            async with conc.open_nursery() as nursery:
+                first = nursery.start_soon(receiver.receive)
+                await settle()
+                sender._conduit.items.append(1)  # by a sender who has not looked yet who waits
+                newcomer = nursery.start_soon(receiver.receive if how == "receive" else partial(many, receiver))
+                assert await first.join() == 1
+                await settle()
+                assert newcomer.outcome is None
+                sender.send_nowait(2)
+                assert await newcomer.join() == 2
+
+    async def many(receiver: Receiver[int]) -> int:
+        (item,) = await receiver.receive_many(5)
+        return item
 
     run(main)
 
@@ -273,51 +327,6 @@ def test_an_error_under_the_lock_gives_it_back(monkeypatch: pytest.MonkeyPatch) 
                 assert not lock.locked()
 
     run(main)
-
-
-# ---- what is given back ----------------------------------------------------------------------------------------------
-
-
-def test_an_item_that_comes_back_to_a_rendezvous_makes_no_place_in_it() -> None:
-    sender, receiver = mpsc[int](0)
-    with sender, receiver:
-        receiver.receiving().give_back(1)  # its thread was interrupted
-        sender._check()
-        assert receiver.receive_nowait() == 1
-        with pytest.raises(ChannelFull):
-            sender.send_nowait(2)
-        sender._check()
-
-
-def test_what_comes_back_to_a_channel_that_has_ended_can_be_received() -> None:
-    sender, receiver = mpsc[int](1)
-    with receiver:
-        sender.close()
-        with pytest.raises(EndOfChannel):
-            receiver.receive_nowait()
-        receiver.receiving().give_back(1)
-        assert receiver.receive_nowait() == 1
-        with pytest.raises(EndOfChannel):
-            receiver.receive_nowait()
-        receiver._check()
-
-
-def test_several_items_come_back_at_once_so_that_nobody_gets_the_last_first() -> None:
-    sender, receiver = mpmc[int](3)
-    with sender, receiver:
-        for item in range(3):
-            sender.send_nowait(item)
-        operation = receiver.receiving_many(3)
-        granted = operation.attempt(None, [])
-        items = watch(sender._conduit, "items")
-        appendleft: list[Any] = []
-        items.appendleft = appendleft.append  # type: ignore[method-assign]
-
-        operation.give_back(granted)
-
-        assert appendleft == []
-        assert receiver.receive_many_nowait(3) == [0, 1, 2]
-        sender._check()
 
 
 # ---- selects ---------------------------------------------------------------------------------------------------------

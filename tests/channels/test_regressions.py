@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,20 +29,36 @@ from tests.threads.support import Stranger, hasty_switching
 
 @pytest.mark.parametrize("capacity", [1, 63, 64, 65, 200])
 def test_the_number_of_items_is_right_at_every_fill_level(capacity: int) -> None:
-    sender, receiver = mpsc[int](capacity)
-    for lap in range(2):
-        for number in range(capacity):
-            assert (len(sender), len(receiver)) == (number, number)
-            sender.send_nowait(number)
-            sender._check()
-        with pytest.raises(ChannelFull):
-            sender.send_nowait(capacity)
-        for number in range(capacity, 0, -1):
-            assert (len(sender), len(receiver)) == (number, number)
-            assert receiver.receive_nowait() == capacity - number, lap
-            sender._check()
-        with pytest.raises(ChannelEmpty):
-            receiver.receive_nowait()
+    async def main() -> None:
+        sender, receiver = mpsc[int](capacity)
+        ways: list[tuple[Any, Any]] = [
+            (sender.send_nowait, receiver.receive_nowait),
+            (sender.send, receiver.receive),
+            (sender.send, receiver.__anext__),
+            (sender.send_nowait, receiver.receive_nowait),
+        ]
+        for send, receive in ways:
+            for number in range(capacity):
+                assert (len(sender), len(receiver)) == (number, number)
+                await done(send(number))
+                sender._check()
+            with pytest.raises(ChannelFull):
+                sender.send_nowait(capacity)
+            for number in range(capacity, 0, -1):
+                assert (len(sender), len(receiver)) == (number, number)
+                assert await done(receive()) == capacity - number
+                sender._check()
+            with pytest.raises(ChannelEmpty):
+                receiver.receive_nowait()
+        for end in (sender, receiver):
+            end.close()
+
+    run(main)
+
+
+async def done(what: Any) -> Any:
+    """What it gives, whether or not it has to be awaited."""
+    return await what if inspect.isawaitable(what) else what
 
 
 def test_the_number_of_items_never_looks_negative_or_too_great_to_another_thread() -> None:
@@ -104,20 +122,18 @@ def test_a_free_place_that_a_large_request_waits_for_is_taken_by_no_newcomer() -
             for attempt in (lambda: sender.send_nowait(9), sender.reserve_nowait):
                 with pytest.raises(ChannelFull):
                     attempt()
-            small = [
-                nursery.start_soon(sender.send, 4),
-                nursery.start_soon(conc.select, sender.sending(5)),
-                nursery.start_soon(sender.reserve),
-            ]
+            sends = nursery.start_soon(sender.send, 4)
+            selects = nursery.start_soon(conc.select, sender.sending(5))
+            reserves = nursery.start_soon(sender.reserve)
             await settle()
-            assert [task.outcome for task in (large, *small)] == [None] * 4
+            assert [task.outcome for task in (large, sends, selects, reserves)] == [None] * 4
             sender._check()
             assert await receiver.receive() == 0
             with await large.join() as permit:
                 for item in (1, 2, 3):
                     permit.send_nowait(item)
             assert await receiver.receive_many(9) == [1, 2, 3, 4, 5]
-            (await small[2].join()).release()
+            (await reserves.join()).release()
         sender._check()
         for end in (sender, receiver):
             end.close()

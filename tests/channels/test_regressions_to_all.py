@@ -224,9 +224,9 @@ def test_a_sender_that_waits_for_the_end_and_sends_at_that_moment_is_told_the_tr
             async with conc.open_nursery() as nursery:
                 told = nursery.start_soon(sender.closed)
                 await conc.checkpoint()
-                thread = None if closes == "after" else Stranger(receiver.close)
-                if thread is not None and closes == "before":
-                    await thread.has_ended()
+                closing = [Stranger(receiver.close)] if closes != "after" else []
+                if closes == "before":
+                    await closing.pop().has_ended()
                 for _ in range(number % 7):
                     await conc.checkpoint()
                 try:
@@ -235,7 +235,9 @@ def test_a_sender_that_waits_for_the_end_and_sends_at_that_moment_is_told_the_tr
                     sent = False
                 else:
                     sent = True
-                await (thread or Stranger(receiver.close)).has_ended()
+                for thread in closing:
+                    await thread.has_ended()
+                receiver.close()
                 with conc.fail_after(10):
                     await told.join()
             if sent:

@@ -32,7 +32,7 @@ def test_a_receiver_who_waits_takes_the_item_at_once() -> None:
     async def main() -> None:
         sender, receiver = mpsc[int](0)
         with sender, receiver:
-            with pytest.raises(ChannelFull):
+            with pytest.raises(ChannelFull, match="nobody waits to receive from <mpsc capacity 0"):
                 sender.send_nowait(0)
             with pytest.raises(ChannelEmpty):
                 receiver.receive_nowait()

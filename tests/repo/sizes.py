@@ -53,7 +53,7 @@ def long_models(sources: Iterable[Source]) -> Iterator[str]:
             ]
             lines = sum(_lines_of_code(source, one) for one in family)
             if name.endswith("Model") and lines > MODEL_LINES:
-                yield f"{source.at(node)}: {name} has {lines} lines, {MODEL_LINES} at most: is it simpler than the code?"
+                yield f"{source.at(node)}: {name} has {lines} lines, {MODEL_LINES} at most: simpler than the code?"
 
 
 def _lines_of_code(source: Source, node: ast.ClassDef) -> int:

@@ -79,11 +79,11 @@ def method(label: str) -> str:
 
 
 def classes() -> Iterator[type]:
-    """The classes of conc.sync and conc.channels that are no statistics and no functions in disguise."""
+    """The classes of conc.sync and conc.channels that are no statistics, functions in disguise or protocols."""
     for package in (conc.sync, conc.channels):
         for name in package.__all__:
             thing = getattr(package, name)
-            if inspect.isclass(thing) and not issubclass(thing, tuple):
+            if inspect.isclass(thing) and not issubclass(thing, tuple) and not getattr(thing, "_is_protocol", False):
                 yield thing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_time_does_not_move_on_for_a_timer_whose_owner_was_cancelled(
     assert clock.now() == 0
 
 
-@pytest.mark.parametrize("first", ["the canceller", "the sleeper"])
+@pytest.mark.parametrize("first", ["the canceller", "the sleeper", "the deadline of the sleeper"])
 def test_a_sleeper_that_is_cancelled_as_its_time_comes_ends_once(first: str) -> None:
     """Both timers are of one moment, and come in the order in which they were set."""
     ends: list[str] = []
@@ -134,11 +135,13 @@ def test_a_sleeper_that_is_cancelled_as_its_time_comes_ends_once(first: str) -> 
 
     async def main() -> None:
         async with conc.open_nursery() as nursery:
-            scope = conc.CancelScope()
+            scope = conc.CancelScope(deadline=1 if first == "the deadline of the sleeper" else math.inf)
 
             async def sleeper() -> None:
                 with scope:
+                    await conc.sleep_until(0.5)  # a deadline gets its timer when the worker rests
                     await sleep()
+                assert scope.cancelled_caught
 
             async def canceller() -> None:
                 await conc.sleep_until(1)

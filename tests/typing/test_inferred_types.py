@@ -15,7 +15,9 @@ from conc.channels import (
     OneshotReceiver,
     OneshotSender,
     Permit,
+    ReceiveChannel,
     Receiver,
+    SendChannel,
     Sender,
     WatchReceiver,
     WatchSender,
@@ -110,6 +112,8 @@ def test_tasks_know_what_they_return_and_what_they_are_given() -> None:
             assert_type(task, Task[int])
             assert assert_type(await task.join(), int) == 1
             assert_type(nursery.start_soon(word), Task[str])
+            family = [task, nursery.start_soon(word)]
+            assert_type(family, list[Task[object]])
         async with conc.open_join_set() as tasks:
             assert_type(tasks.start_soon(number), Task[int])
             async for ended in tasks:
@@ -146,6 +150,49 @@ def test_a_select_gives_the_number_of_the_branch_and_a_value_of_whatever_type_th
     run(main)
 
 
+async def drain(receiver: ReceiveChannel[object]) -> list[object]:
+    with receiver:
+        return [item async for item in receiver]
+
+
+async def fill(sender: SendChannel[bool]) -> None:
+    with sender:
+        await sender.send(True)
+        assert await conc.select(sender.sending(False)) == (0, None)
+
+
+def test_a_protocol_takes_the_ends_of_several_channels_and_knows_who_may_stand_in_for_whom() -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](2)
+        await fill(sender)
+        assert await drain(receiver) == [True, False]
+        for ends in (oneshot[str](), broadcast[str](1)):
+            with ends[0] as speaker:
+                speaker.send_nowait("a")
+            listener: ReceiveChannel[str] = ends[1]
+            assert await drain(listener) == ["a"]
+
+    run(main)
+
+
+def test_who_sends_all_sends_some_and_who_receives_some_receives_things() -> None:
+    async def main() -> None:
+        sender, receiver = mpsc[int](1)
+        narrow: Sender[bool] = sender
+        wide: Receiver[object] = receiver
+        with narrow, wide:
+            await narrow.send(True)
+            assert await wide.receive() is True
+        narrow_reply: OneshotSender[bool] = oneshot[int]()[0]
+        wide_answer: OneshotReceiver[object] = oneshot[int]()[1]
+        wide_news: BroadcastReceiver[object] = broadcast[int](1)[1]
+        wide_state: WatchReceiver[object] = watch(0)[1]
+        for end in (narrow_reply, wide_answer, wide_news, wide_state):
+            end.close()
+
+    run(main)
+
+
 def test_an_error_of_a_select_knows_its_branch() -> None:
     async def main() -> None:
         sender, receiver = mpsc[int](1)
@@ -169,6 +216,8 @@ async def refused(nursery: conc.Nursery, sender: Sender[int], event: Event) -> N
     conc.run(number, "a")  # type: ignore[arg-type]
     mpsc[int]("a")  # type: ignore[arg-type]
     await conc.select(event.wait())  # type: ignore[arg-type]
+    await fill(mpsc[str](1)[0])  # type: ignore[arg-type]
+    await drain(watch(1)[1])  # type: ignore[arg-type]
     operation: Operation[str] = SetOnce[int]().waiting()  # type: ignore[assignment]
     await conc.select(operation)
 
