@@ -114,6 +114,22 @@ def test_an_item_that_comes_late_but_before_the_end_was_told_is_received() -> No
     sender.close()
 
 
+def test_who_asks_again_after_the_end_is_not_given_what_comes_too_late() -> None:
+    sender, receiver = mpsc_unbounded[int]()
+    with receiver:
+        sender.close()
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+        sender._conduit.items.append(1)  # by a thread that looked before it was closed
+        with pytest.raises(EndOfChannel):
+            receiver.receive_nowait()
+        with pytest.raises(EndOfChannel):
+            receiver.receive_many_nowait(5)
+        with pytest.raises(ClosedResource):
+            sender._settle(1)
+        assert len(receiver) == 0
+
+
 def test_a_sender_that_is_closed_while_it_sends_costs_the_others_no_place() -> None:
     sender, receiver = mpsc[int](1)
     other = sender.clone()

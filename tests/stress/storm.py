@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import conc
 from conc import CancelScope
@@ -28,16 +28,66 @@ def make(capacity: float, shared: bool = True) -> Ends:
     return mpmc[Item](capacity) if shared or capacity == math.inf else mpsc[Item](int(capacity))
 
 
+class Hesitant(deque[Any]):
+    """A deque with which a thread lets others go first, now and then, just before or after a step that they can see.
+
+    Args:
+        of: what is in it.
+        dice: when.
+    """
+
+    def __init__(self, of: Iterable[Any] = (), dice: Dice | None = None) -> None:
+        super().__init__(of)
+        self._dice = dice
+
+    def append(self, one: Any) -> None:
+        """As a deque."""
+        self._hesitate()
+        super().append(one)
+        self._hesitate()
+
+    def popleft(self) -> Any:
+        """As a deque."""
+        self._hesitate()
+        one = super().popleft()
+        self._hesitate()
+        return one
+
+    def pop(self) -> Any:  # type: ignore[override]  # as a deque, whose index is for typing only
+        """As a deque."""
+        one = super().pop()
+        self._hesitate()
+        return one
+
+    def copy(self) -> Any:
+        """Of which is asked whether it is empty. One of a subclass would be iterated, while others change it."""
+        self.rotate(0)  # its lock is taken, so that the length is of now
+        return range(len(self))
+
+    def _hesitate(self) -> None:
+        if self._dice is not None and self._dice.chance() < 0.1:
+            time.sleep(1e-6)
+
+
 class Account:
-    """Who has sent what, and who has received it.
+    """A channel, who has sent what into it, and who has received it.
 
     Args:
         ends: those of the channel; all others are made from them.
+        dice: with every other channel threads take turns where it matters, more often than they would by themselves.
     """
 
-    def __init__(self, ends: Ends) -> None:
+    def __init__(self, ends: Ends, dice: Dice) -> None:
         self.sender, self.receiver = ends
         self.conduit: Conduit = ends[0]._conduit
+        if dice.chance() < 0.5:
+            for owner, name in (
+                (self.conduit, "items"),
+                (self.conduit, "places"),
+                (self.conduit.sending, "line"),
+                (self.conduit.receiving, "line"),
+            ):
+                setattr(owner, name, Hesitant(getattr(owner, name), dice.another()))
         self.sent: deque[Item] = deque()
         self.got: list[list[Item]] = []
         self.errors: list[BaseException] = []
@@ -91,7 +141,7 @@ class Storm:
     """
 
     def __init__(self, dice: Dice, capacity: float, threads: int) -> None:
-        self.account = account = Account(make(capacity, shared=dice.chance() < 0.6))
+        self.account = account = Account(make(capacity, shared=dice.chance() < 0.6), dice)
         self.dice = dice
         self.told = AtomicInt(0)  # how many were told of the end, or of the closing of theirs
         self._shared = account.conduit.shared
