@@ -178,7 +178,9 @@ class Crew:
 
 def _at_rest(worker: Worker) -> bool:
     # The flag last: who wakes takes it down before it takes anything out, so what was empty then was not just emptied.
-    return is_empty(worker.ready) and is_empty(worker.inbox) and is_empty(worker.fresh) and worker.asleep
+    # But for `running`: when the run ends, that is said before the worker comes to rest for the last time.
+    queues_are_empty = is_empty(worker.ready) and is_empty(worker.inbox) and is_empty(worker.fresh)
+    return queues_are_empty and worker.asleep and worker.running
 
 
 def _strands(worker: Worker) -> Any:
