@@ -70,9 +70,11 @@ class Conduit:
         "lost_senders",
         "places",
         "receivers",
+        "receivers_line",
         "receiving",
         "reserved",
         "senders",
+        "senders_line",
         "sending",
         "shared",
         "unmade",
@@ -91,6 +93,8 @@ class Conduit:
         self.sending = WaitQueue("Sender.send", self._serve)
         self.receiving = WaitQueue("Receiver.receive", beside=self.sending)
         self.gone = WaitQueue("Sender.closed", beside=self.sending)
+        self.senders_line = self.sending.line  # near at hand, for who looks at them without the lock
+        self.receivers_line = self.receiving.line
         self.lock = self.sending.lock
         self.lost_senders = LostEnds("sender")
         self.lost_receivers = LostEnds("receiver")
@@ -170,6 +174,20 @@ class Conduit:
             if self.sending.line:
                 self.settle(woken)
         return item
+
+    def receive_along(self, taken: list[Any], limit: int, woken: list[Waiter]) -> None:
+        """With an item that was received, take those behind it that are there: until `taken` are `limit`."""
+        before = len(taken)
+        take, put = self.items.popleft, taken.append
+        try:
+            for _ in range(limit - before):
+                put(take())
+        except IndexError:
+            pass
+        if len(taken) > before:
+            self._give_places(len(taken) - before)
+            if self.sending.line:
+                self.settle(woken)
 
     def _receive_by_hand(self, woken: list[Waiter]) -> Any:
         """It is empty: in a rendezvous, take the item of the first who waits to send."""

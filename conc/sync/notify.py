@@ -113,7 +113,9 @@ class Notify:
         if (self._stored or since is not None) and self._take(since) is not LATER:
             waiters.lock.release()
             return
-        waiters.enlist(task)
+        task.value = None  # as `enlist` does, in place
+        task.wait = waiters
+        waiters.line.append(task)
         waiters.lock.release()
         try:
             await PARK
