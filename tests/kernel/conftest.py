@@ -1,7 +1,8 @@
-"""Fixtures: what races, again with threads that are switched all the time; and no garbage collector."""
+"""Fixtures: what races, again with threads that are switched all the time; no garbage collector; no other threads."""
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +24,12 @@ def without_the_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture
+def no_threads_of_others() -> None:
+    """On real time a thread that conc does not know might still wake somebody: for tests that need there to be none."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(15.0)
+            assert not thread.is_alive(), f"{thread} was left by an earlier test"

@@ -16,14 +16,7 @@ from conc_testing import VirtualClock
 CLOCKS = pytest.mark.parametrize("clock", [MonotonicClock, VirtualClock], ids=["real", "virtual"])
 WORKERS = pytest.mark.parametrize("workers", [1, 3])
 
-
-@pytest.fixture(autouse=True)
-def no_threads_of_others() -> None:
-    """On real time a thread that conc does not know might still wake somebody: these tests need there to be none."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(15.0)
-            assert not thread.is_alive(), f"{thread} was left by an earlier test"
+pytestmark = pytest.mark.usefixtures("no_threads_of_others")
 
 
 async def wait_for_each_other() -> None:

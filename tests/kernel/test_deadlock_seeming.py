@@ -11,9 +11,9 @@ from conc._kernel.crew import Crew
 from conc._kernel.current import current_worker
 from conc._kernel.worker import Worker
 from conc._os.sync import Deque, is_empty
-from conc._os.threads import foreign_threads
 
 
+@pytest.mark.usefixtures("no_threads_of_others")
 def test_a_run_that_ends_as_another_worker_falls_asleep_is_no_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     first, ended, decided = threading.current_thread(), threading.Event(), threading.Event()
     all_asleep = Crew.all_asleep
@@ -37,7 +37,6 @@ def test_a_run_that_ends_as_another_worker_falls_asleep_is_no_deadlock(monkeypat
         return is_empty(queue)
 
     workers: list[Worker] = []
-    assert not foreign_threads({threading.get_ident()}), "on real time they might still wake somebody"
     monkeypatch.setattr(Crew, "all_asleep", decide)
     monkeypatch.setattr(worker_module, "is_empty", is_empty_after_a_while)
     assert conc.run(main, workers=2) == "value"
