@@ -70,11 +70,9 @@ class Conduit:
         "lost_senders",
         "places",
         "receivers",
-        "receivers_line",
         "receiving",
         "reserved",
         "senders",
-        "senders_line",
         "sending",
         "shared",
         "unmade",
@@ -93,8 +91,6 @@ class Conduit:
         self.sending = WaitQueue("Sender.send", self._serve)
         self.receiving = WaitQueue("Receiver.receive", beside=self.sending)
         self.gone = WaitQueue("Sender.closed", beside=self.sending)
-        self.senders_line = self.sending.line  # near at hand, for who looks at them without the lock
-        self.receivers_line = self.receiving.line
         self.lock = self.sending.lock
         self.lost_senders = LostEnds("sender")
         self.lost_receivers = LostEnds("receiver")

@@ -55,7 +55,7 @@ class Receiver(End, Generic[T_co]):
         else:
             worker.budget -= 1
         conduit = self._conduit
-        if conduit.items and not conduit.receivers_line and self._open:
+        if conduit.items and not conduit.receiving.line and self._open:
             try:
                 item = conduit.items.popleft()
             except IndexError:
@@ -63,7 +63,7 @@ class Receiver(End, Generic[T_co]):
             else:
                 if conduit.counted:
                     conduit.places.append(None)
-                    if conduit.senders_line:
+                    if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
         if conduit.lost_senders.places:
@@ -74,7 +74,7 @@ class Receiver(End, Generic[T_co]):
         receiving = conduit.receiving
         conduit.lock.acquire()
         try:
-            possible = conduit.items or receiving.line or conduit.senders_line
+            possible = conduit.items or receiving.line or conduit.sending.line
             waits = not possible and self._open and conduit.senders
             if waits:
                 receiving.enlist(task, self)
@@ -192,7 +192,7 @@ class Receiver(End, Generic[T_co]):
         else:
             worker.budget -= 1
         conduit = self._conduit
-        if conduit.items and not conduit.receivers_line and self._open:
+        if conduit.items and not conduit.receiving.line and self._open:
             try:
                 item = conduit.items.popleft()
             except IndexError:
@@ -200,7 +200,7 @@ class Receiver(End, Generic[T_co]):
             else:
                 if conduit.counted:
                     conduit.places.append(None)
-                    if conduit.senders_line:
+                    if conduit.sending.line:
                         self._settle()
                 return item  # type: ignore[no-any-return]
         try:
@@ -287,7 +287,7 @@ class Receiver(End, Generic[T_co]):
     def _lose(self) -> None:
         conduit = self._conduit
         conduit.lost_receivers.places.append(self._made_at)
-        conduit.lost_receivers.warn(conduit.receivers, bool(conduit.senders_line or conduit.gone.line))
+        conduit.lost_receivers.warn(conduit.receivers, bool(conduit.sending.line or conduit.gone.line))
 
     def _check(self) -> None:
         self._conduit._check()

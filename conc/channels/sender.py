@@ -57,9 +57,9 @@ class Sender(End, Generic[T_contra]):
         else:
             worker.budget -= 1
         conduit = self._conduit
-        if conduit.receivers_line and self._hand_over(item):
+        if conduit.receiving.line and self._hand_over(item):
             return
-        if self._open and conduit.receivers and not conduit.senders_line and conduit.places:
+        if self._open and conduit.receivers and not conduit.sending.line and conduit.places:
             try:
                 if conduit.counted:
                     conduit.places.pop()
@@ -67,7 +67,7 @@ class Sender(End, Generic[T_contra]):
                 pass  # another thread was faster
             else:
                 conduit.items.append(item)
-                if conduit.receivers_line or conduit.ended:
+                if conduit.receiving.line or conduit.ended:
                     self._settle(item)
                 return
         if conduit.lost_receivers.places:
@@ -77,7 +77,7 @@ class Sender(End, Generic[T_contra]):
         woken: list[Waiter] | None = None
         conduit.lock.acquire()
         try:
-            possible = conduit.receivers_line or conduit.places or conduit.unmade
+            possible = conduit.receiving.line or conduit.places or conduit.unmade
             waits = not possible and self._open and conduit.receivers
             if waits:
                 conduit.sending.enlist(task, (self, item, 0))
@@ -113,9 +113,9 @@ class Sender(End, Generic[T_contra]):
         Checkpoint: never.
         """
         conduit = self._conduit
-        if conduit.receivers_line and self._hand_over(item):
+        if conduit.receiving.line and self._hand_over(item):
             return
-        if self._open and conduit.receivers and not conduit.senders_line and conduit.places:
+        if self._open and conduit.receivers and not conduit.sending.line and conduit.places:
             try:
                 if conduit.counted:
                     conduit.places.pop()
@@ -123,7 +123,7 @@ class Sender(End, Generic[T_contra]):
                 pass  # another thread was faster
             else:
                 conduit.items.append(item)
-                if conduit.receivers_line or conduit.ended:
+                if conduit.receiving.line or conduit.ended:
                     self._settle(item)
                 return
         perform_nowait(_Send(self, item))
@@ -300,7 +300,7 @@ class Sender(End, Generic[T_contra]):
         waiter = None
         conduit.lock.acquire()  # not by `with`, which costs twice as much
         try:
-            if not conduit.items and self._open and conduit.receivers and not conduit.senders_line:
+            if not conduit.items and self._open and conduit.receivers and not conduit.sending.line:
                 waiter = conduit.receiving.grant(item)
         finally:
             conduit.lock.release()
@@ -327,7 +327,7 @@ class Sender(End, Generic[T_contra]):
     def _lose(self) -> None:
         conduit = self._conduit
         conduit.lost_senders.places.append(self._made_at)
-        conduit.lost_senders.warn(conduit.senders, bool(conduit.receivers_line))
+        conduit.lost_senders.warn(conduit.senders, bool(conduit.receiving.line))
 
     def _check(self) -> None:
         self._conduit._check()

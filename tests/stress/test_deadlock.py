@@ -94,7 +94,7 @@ class Sleeper:
     """A worker that sleeps, as far as the decision looks at it."""
 
     def __init__(self) -> None:
-        self.asleep = True
+        self.asleep = self.running = True
         self.sleeps = 1
         self.stirred = False
         self.looks = 0
