@@ -80,10 +80,11 @@ class Choice:
     Invariant: there are branches only while it waits, for they and the choice hold one another.
     """
 
-    __slots__ = ("branches", "task", "token", "winner")
+    __slots__ = ("began", "branches", "task", "token", "winner")
 
-    def __init__(self, task: Task[Any]) -> None:
+    def __init__(self, task: Task[Any], began: float | None = None) -> None:
         self.task = task
+        self.began = began  # when the select did, if one of its branches counts from then on
         self.branches: list[Branch] = []
         self.token = [None]  # taking it is one step, which no other thread divides
         self.winner: Branch | None = None

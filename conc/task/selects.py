@@ -70,8 +70,8 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
         _refuse(operations)
     task = charge() or await toll()
     tries = on if biased or len(on) < 2 else _mixed(on, slot.worker.crew.runtime.random)  # type: ignore[union-attr]
+    choice = Choice(task)
     while True:
-        choice = Choice(task)
         done = choice.begin(on, tries)
         if done is None:
             try:
@@ -88,6 +88,7 @@ async def select(*operations: Operation[Any] | None, biased: bool = False) -> tu
             break
         if charge() is None:
             await toll()
+        choice = Choice(task, choice.began)
     del task, choice, done  # an error holds this frame, and may become that of the task
     try:
         return index, operation.finish(granted)

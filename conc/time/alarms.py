@@ -60,7 +60,13 @@ class _Alarm(Operation[None]):
 
     def enter(self, branch: Branch) -> None:
         worker = current_worker()
-        branch.value = deadline = worker.now() + self._time if self._relative else self._time
+        deadline = self._time
+        if self._relative:
+            choice = branch.choice
+            if choice.began is None:
+                choice.began = worker.now()
+            deadline += choice.began
+        branch.value = deadline
         if deadline < math.inf:
             worker.timers.add(deadline, branch)
 

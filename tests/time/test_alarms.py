@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+from typing import Any
 
 import pytest
 
 import conc
+from conc._kernel.operation import AGAIN, LATER, QueueOperation
+from conc._kernel.waitqueue import Waiter, WaitQueue
 from conc.lowlevel import current_task
 from conc.sync import Event, Semaphore
 from conc_testing import settle
@@ -208,3 +211,28 @@ def test_a_bad_number_of_seconds_is_refused_by_name(seconds: float, error: type[
 def test_a_bad_deadline_is_refused_by_name(deadline: float, error: type[Exception]) -> None:
     with pytest.raises(error, match="deadline"):
         conc.at(deadline)
+
+
+class Contested(QueueOperation[None]):
+    """What another thread always takes first: a select that waits for it has to begin again."""
+
+    def attempt(self, party: object, woken: list[Waiter]) -> Any:
+        return LATER
+
+
+def test_a_select_that_has_to_begin_again_goes_on_counting() -> None:
+    async def main() -> None:
+        queue = WaitQueue("Contested")
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(conc.select, Contested(queue), conc.after(4.5))
+            for _ in range(4):
+                await conc.sleep(1)
+                with queue.lock:
+                    waiter = queue.grant(AGAIN)
+                assert waiter is not None
+                waiter.resume()
+            assert await task.join() == (1, None)
+        assert conc.current_time() == 4.5
+        assert timers_left() == 0
+
+    run(main)
