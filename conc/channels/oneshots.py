@@ -101,8 +101,7 @@ class OneshotSender(End, Generic[T_contra]):
             if self._open:
                 self._open = False
                 woken = shot.close_sender()
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     async def closed(self) -> None:
         """Wait until nobody will receive an item any more: the receiver is closed, or has got it.
@@ -254,8 +253,7 @@ class OneshotReceiver(End, Generic[T_co]):
             if self._open:
                 self._open = False
                 woken = shot.close_receiver()
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more: an end is closed, or the item was sent. Checkpoint: never."""

@@ -243,8 +243,7 @@ class Receiver(End, Generic[T_co]):
             if self._open:
                 self._open = False
                 conduit.close_receiver(self, woken)
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more: all senders are closed, or all receivers. Checkpoint: never."""
@@ -343,8 +342,7 @@ class _Receive(QueueOperation[Any]):
         woken: list[Waiter] = []
         with conduit.lock:
             conduit.take_back(granted if type(granted) is Batch else [granted], woken)
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     def would_block(self) -> WouldBlock:
         return ChannelEmpty(f"there is nothing in {self.end._conduit!r}")

@@ -248,8 +248,7 @@ class Sender(End, Generic[T_contra]):
             if self._open:
                 self._open = False
                 conduit.close_sender(self, woken)
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     async def closed(self) -> None:
         """Wait until all receivers are closed: what is sent from then on is refused.

@@ -385,8 +385,7 @@ class WatchReceiver(Listener[T_co]):
             if self._open:
                 self._open = False
                 woken = self._channel.close_receiver(self._seat)
-        if woken:
-            resume_all(woken)
+        resume_all(woken)
 
     def statistics(self) -> WatchStatistics:
         """How the channel stands at this moment. Checkpoint: never."""
