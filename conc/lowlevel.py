@@ -1,11 +1,14 @@
 """For those who build on the kernel: parking, descriptors, clocks and pollers, instruments, the task tree."""
 
 from conc._kernel.asyncgens import drives_generators
+from conc._kernel.callbacks import Callback, call_at
 from conc._kernel.current import current_task
 from conc._kernel.descriptors import notify_closing, wait_readable, wait_writable
+from conc._kernel.killing import kill
 from conc._kernel.observe import Instrument, Policy
 from conc._kernel.operation import Operation
 from conc._kernel.present import current_runtime, expect_wakeup
+from conc._kernel.steering import Director
 from conc._kernel.suspend import Wait, cancel_shielded_checkpoint, checkpoint_if_cancelled, park, unpark
 from conc._kernel.task import Task
 from conc._kernel.tree import Frame, TaskNode, task_tree
@@ -13,7 +16,9 @@ from conc._os.clock import Clock, MonotonicClock
 from conc._os.poller import Poller
 
 __all__ = [
+    "Callback",
     "Clock",
+    "Director",
     "Frame",
     "Instrument",
     "MonotonicClock",
@@ -24,11 +29,13 @@ __all__ = [
     "TaskNode",
     "Wait",
     "cancel_shielded_checkpoint",
+    "call_at",
     "checkpoint_if_cancelled",
     "current_runtime",
     "current_task",
     "drives_generators",
     "expect_wakeup",
+    "kill",
     "notify_closing",
     "park",
     "task_tree",

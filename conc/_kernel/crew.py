@@ -16,6 +16,7 @@ from conc._os.sync import Deque, Lock, is_empty
 from conc._os.threads import foreign_threads
 
 if TYPE_CHECKING:
+    from conc._kernel.task import Task
     from conc._kernel.worker import Worker
     from conc._os.clock import Clock
 
@@ -35,6 +36,7 @@ class Crew:
         self.threads: set[int] = set()  # idents of the threads that conc itself started, or runs on
         self.wakers: dict[object, str] = {}  # what may wake a task from outside: thread jobs, portals, promises
         self.stopped = False  # set at the second level of shutdown: what has not ended is abandoned
+        self.killed: list[Task[Any]] = []  # whose coroutines are closed when the run is over
         self.at_end: list[Callable[[], None]] = []  # called when the run has ended
         self.runtime: Any = None
         self.context = copy_context()  # of whoever called run

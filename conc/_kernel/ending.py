@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conc._kernel.holding import HeldQueue
 from conc._kernel.joining import tell_joiners
@@ -85,3 +85,11 @@ def close_task(worker: Worker, task: Task[Any]) -> None:
             joiner.tell()
     if worker.watched:
         worker.watched.task_exited(task)
+
+
+def raise_it(error: BaseException) -> NoReturn:
+    """Raise `error`: a message, to the strand that is to have it."""
+    try:
+        raise error
+    finally:
+        del error  # its traceback holds this frame

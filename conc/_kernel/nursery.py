@@ -152,6 +152,8 @@ class Nursery:
 
     def _adopt(self, task: Task[Any]) -> None:
         """Enter a child in the books and let it start. By the owner."""
+        if self._closed:
+            return  # with mail under way: its tasks were killed
         self.children[task] = None
         worker: Worker = self.strand.worker  # type: ignore[assignment]
         if worker.watched:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
+    from conc._kernel.timers import Timer
     from conc._kernel.worker import Worker
     from conc._os.sync import Deque
 
@@ -111,6 +112,10 @@ class Seam:
         if self._stepping is not None:
             self._context.run(self._tell_step_over)
 
+    def in_order(self, due: list[Timer]) -> list[Timer]:
+        """The timers that are due, in the order in which they are to fire."""
+        return due
+
     def _tell_step_over(self) -> None:
         task = self._stepping
         if task is not None:
@@ -121,14 +126,18 @@ class Seam:
     def _take(self, queue: Deque[Any]) -> Any:
         try:
             self._tell_step_over()
-            if queue:
-                return self._choose(queue)
+            entry = self._choose(queue)
         except IndexError as error:
             # To the worker an IndexError means that the queue is empty.
             raise RuntimeError(f"an instrument or the policy raised {error!r}") from error
-        raise IndexError
+        if entry is None:
+            raise IndexError
+        return entry
 
     def _choose(self, queue: Deque[Any]) -> Any:
+        """Take the entry that is next; None if there is none."""
+        if not queue:
+            return None
         index = 0
         if self._policy is not None and len(queue) > 1:
             candidates = list(queue.copy())  # a copy first: other threads append meanwhile
@@ -138,6 +147,10 @@ class Seam:
                     raise ValueError(f"{self._policy!r} picked {index} of {len(candidates)} ready tasks")
         entry = queue[index]
         del queue[index]
+        return self._told(entry)
+
+    def _told(self, entry: Any) -> Any:
+        """Tell that a step of `entry` is about to begin, if it is a task; returns it."""
         if self._watchers is not None and entry.is_task:
             self._stepping = entry
             for hook in self._watchers._before_task_step:

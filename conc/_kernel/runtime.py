@@ -13,8 +13,9 @@ from conc._kernel.crew import Crew
 from conc._kernel.current import slot
 from conc._kernel.interrupts import Interrupts
 from conc._kernel.nursery import Nursery
-from conc._kernel.observe import Instrument, Policy, Seam, Watchers
+from conc._kernel.observe import Instrument, Policy, Watchers
 from conc._kernel.root import RootNursery, ShutdownLimit
+from conc._kernel.steering import Director, seam_of
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
 from conc._kernel.tree import task_tree, who_waits_for_what
@@ -42,7 +43,8 @@ class Runtime:
         workers: how many threads run strands; ``"auto"`` is the number of cores on a free-threaded build, else 1.
         clock: tells the time; real time unless given.
         seed: for all random choices of the runtime; printed with failures. A fresh one unless given.
-        policy: picks the next of the ready tasks; needs one worker. First in, first out unless given.
+        policy: picks the next of the ready tasks, or directs more than that; needs one worker. First in, first out
+            unless given.
         poller: makes the poller of each worker. That of the network, or the best of the system, unless given.
         network: makes sockets and resolves names for `conc.net`. The real one unless given.
         instruments: are told of spawns, steps and exits.
@@ -60,7 +62,7 @@ class Runtime:
         workers: int | Literal["auto"] = 1,
         clock: Clock | None = None,
         seed: int | None = None,
-        policy: Policy | None = None,
+        policy: Policy | Director | None = None,
         poller: Callable[[], Poller] | None = None,
         network: Any = None,
         instruments: Iterable[Instrument] = (),
@@ -178,8 +180,7 @@ class Runtime:
         worker = made[0]
         for each in made:
             each.watched = self._watchers if self._watchers.needed else None
-            seam = Seam(each, self._policy, self._watchers)
-            each.seam = seam if seam.needed else None
+            each.seam = seam_of(each, self._policy, self._watchers)
         scope = CancelScope()
         strand = Strand(worker, scope)
         self._root = root = RootNursery(worker, strand, self._shut_down)
@@ -414,7 +415,7 @@ def run(
     workers: int | Literal["auto"] = 1,
     clock: Clock | None = None,
     seed: int | None = None,
-    policy: Policy | None = None,
+    policy: Policy | Director | None = None,
     poller: Callable[[], Poller] | None = None,
     network: Any = None,
     instruments: Iterable[Instrument] = (),

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import sniffio
 
@@ -23,8 +23,9 @@ from conc._kernel.cancel import CancelScope
 from conc._kernel.current import slot
 from conc._kernel.descriptors import Descriptors
 from conc._kernel.detour import Detour
-from conc._kernel.ending import EndOfStrand, abandon, close_task
+from conc._kernel.ending import EndOfStrand, abandon, close_task, raise_it
 from conc._kernel.joining import tell_joiners
+from conc._kernel.killing import bury
 from conc._kernel.nursery import close_forgotten
 from conc._kernel.observe import Seam, Watchers
 from conc._kernel.strand import Strand
@@ -78,6 +79,7 @@ class Worker:
         self.running = True
         self.closed = False
         self.task: Task[Any] | Strand | None = None
+        self.allowance = BUDGET  # the budget of each turn; 0 where a director may let others run at every operation
         self.budget = BUDGET
         self.roots: dict[Task[Any], None] = {}  # of the started strands that live here
         self.ident = current_ident()
@@ -121,7 +123,7 @@ class Worker:
         left = self.steps_left
         if steps < left:
             left = steps
-        self.budget = BUDGET
+        self.budget = self.allowance
         used = 0
         inbox, ready = self.inbox, self.ready
         if inbox:
@@ -194,7 +196,7 @@ class Worker:
                     elif yielded is SPENT:
                         if task.scope.cancelled:
                             task.throw(None)
-                        again(task)
+                        (again if self.allowance else self.ready.appendleft)(task)
                         if self.budget <= 0 and not plain:
                             break  # or each further step of this turn would come no further than one operation
                     else:
@@ -226,10 +228,7 @@ class Worker:
         if self.generators.suspects:
             self.generators.look_at_suspects()
         if self.unarmed:
-            unarmed = self.unarmed
-            self.unarmed = []
-            for scope in unarmed:
-                scope.arm()
+            self.arm()
         if self.ready or self.inbox:
             if self.descriptors:
                 self.descriptors.notify(self.poller.poll(0))
@@ -237,8 +236,19 @@ class Worker:
             self._rest()
         self.time = now = self.now()
         if now >= self.timers.earliest:
-            for timer in self.timers.due(now):
-                timer.expire()
+            self.fire(now)
+
+    def arm(self) -> None:
+        """Set the deadlines of scopes that outlived the step in which they were entered."""
+        unarmed, self.unarmed = self.unarmed, []
+        for scope in unarmed:
+            scope.arm()
+
+    def fire(self, now: float) -> None:
+        """Fire the timers that are due."""
+        due = self.timers.due(now)
+        for timer in due if self.seam is None else self.seam.in_order(due):
+            timer.expire()
 
     def _rest(self) -> None:
         """Nothing is ready: take unstarted strands from others, or sleep."""
@@ -392,7 +402,7 @@ class Worker:
                 self.run()
             except BaseException as error:  # of an instrument or the kernel: it ends the run, and leaves it
                 crew.stopped = True
-                crew.runtime.root_strand.post(partial(_raise, error))
+                crew.runtime.root_strand.post(partial(raise_it, error))
             self.wind_down(5.0)
         finally:
             leave()
@@ -403,6 +413,8 @@ class Worker:
         """The run is over: close what is left of tasks, if it was stopped, and of async generators."""
         if self.crew.stopped:
             abandon(self)
+        if self.crew.killed:
+            bury(self)
         self.generators.close_all()
         if not self.generators.closing:
             return
@@ -424,7 +436,7 @@ class Worker:
         self.poller.close()
         # The descriptor of the bell is closed with its last reference, not by the garbage collector some time later.
         # Whoever rings at this moment has a reference.
-        self._ring = _ring_for_nobody
+        self._ring = lambda: None
         del self._bell
         self._signal_bell = None
 
@@ -437,14 +449,3 @@ class Worker:
                 return
             if isinstance(entry, Strand):
                 entry.refuse()
-
-
-def _ring_for_nobody() -> None:
-    """The bell of a worker that has ended."""
-
-
-def _raise(error: BaseException) -> NoReturn:
-    try:
-        raise error
-    finally:
-        del error  # its traceback holds this frame
