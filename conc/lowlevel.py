@@ -9,14 +9,24 @@ from conc._kernel.observe import Instrument, Policy
 from conc._kernel.operation import Operation
 from conc._kernel.present import current_runtime, expect_wakeup
 from conc._kernel.steering import Director
-from conc._kernel.suspend import Wait, cancel_shielded_checkpoint, checkpoint_if_cancelled, park, unpark
+from conc._kernel.suspend import (
+    Wait,
+    cancel_shielded_checkpoint,
+    checkpoint_if_cancelled,
+    checkpoint_if_due,
+    park,
+    unpark,
+)
 from conc._kernel.task import Task
-from conc._kernel.tree import Frame, TaskNode, task_tree
+from conc._kernel.tree import Frame, TaskNode, await_stack, task_tree
+from conc._kernel.watching import CheckpointWatch
+from conc._os.choose import default_poller
 from conc._os.clock import Clock, MonotonicClock
 from conc._os.poller import Poller
 
 __all__ = [
     "Callback",
+    "CheckpointWatch",
     "Clock",
     "Director",
     "Frame",
@@ -28,11 +38,14 @@ __all__ = [
     "Task",
     "TaskNode",
     "Wait",
-    "cancel_shielded_checkpoint",
+    "await_stack",
     "call_at",
+    "cancel_shielded_checkpoint",
     "checkpoint_if_cancelled",
+    "checkpoint_if_due",
     "current_runtime",
     "current_task",
+    "default_poller",
     "drives_generators",
     "expect_wakeup",
     "kill",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from conc._kernel.strand import Strand
 from conc._os.sync import Deque, Lock, is_empty
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 RELOOK = 1.0  # seconds until we look again whether a thread that is not ours has ended without waking anybody
 
 
+class Waker(Protocol):
+    """Something outside that may wake a task, or cannot at the moment."""
+
+    @property
+    def reason(self) -> str:
+        """What it is, in words."""
+
+    @property
+    def may_wake(self) -> bool:
+        """Whether it may wake a task before a task has done something. Asked when all tasks wait."""
+
+
 class Crew:
     """The workers of one runtime.
 
@@ -34,7 +47,8 @@ class Crew:
         self.clock = clock
         self.workers: list[Worker] = []
         self.threads: set[int] = set()  # idents of the threads that conc itself started, or runs on
-        self.wakers: dict[object, str] = {}  # what may wake a task from outside: thread jobs, portals, promises
+        # What may wake a task from outside, thread jobs, portals, promises: in words, or what can say it if asked.
+        self.wakers: dict[object, str | Waker] = {}
         self.stopped = False  # set at the second level of shutdown: what has not ended is abandoned
         self.killed: list[Task[Any]] = []  # whose coroutines are closed when the run is over
         self.at_end: list[Callable[[], None]] = []  # called when the run has ended
@@ -45,6 +59,10 @@ class Crew:
         self._role: Deque[None] = Deque([None])
         self._deciding = Lock()
         self.looks = 0  # how often a worker came to rest after it had run something
+        # Virtual time that waits for somebody outside may wait for ever: the clock is told, if it wants to know.
+        self._stands_still = getattr(clock, "stands_still", None)
+        self._last_still = -1  # what `looks` was when time stood still, and was seen to for the first time
+        self._times_still = 0
 
     # ---- unstarted strands ----------------------------------------------------------------------------------------
 
@@ -127,38 +145,64 @@ class Crew:
             worker: the caller.
             looks: what `looks` was before the caller looked for events.
         """
-        self._deciding.acquire()  # one at a time: of two that fall asleep together, the second sees the first asleep
-        try:
-            if worker.stirred:
-                worker.stirred = False
-                looks += looks == self.looks
-                self.looks += 1
-            worker.looks = looks
-            sleeps = self._sleeps()
-            if self.wakers or sleeps is None:
-                return math.inf
-            deadline = min(other.deadline for other in self.workers)
-            if self.clock.virtual:
-                if any(other.stirred for other in self.workers) or self._let_others_look():
-                    return math.inf
-            else:
-                if deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
-                    return math.inf
-                if foreign_threads(self.threads):
-                    return RELOOK
-            # Who was looked at last may just have told something to who was looked at first, and then gone to sleep.
-            # But if all still sleep the same sleep there was a moment between the two looks when nobody was awake.
-            if self._sleeps() != sleeps:
-                return math.inf
-            moved = self.clock.virtual and self.clock.advance_when_idle(deadline)
-            worker.asleep = False  # one decision at a time: until we have looked again, nobody is the last one
-            if moved:
-                self.look_again()
-        finally:
-            self._deciding.release()
+        with self._deciding:  # one at a time: of two that fall asleep together, the second sees the first asleep
+            seconds, news = self._decide(worker, looks)
+        if news is not None:
+            news()
+        return seconds
+
+    def _decide(self, worker: Worker, looks: int) -> tuple[float, Callable[[], None] | None]:
+        """How long the worker may sleep, and whom to tell what, if anybody, with no lock held."""
+        if worker.stirred:
+            worker.stirred = False
+            looks += looks == self.looks
+            self.looks += 1
+        worker.looks = looks
+        sleeps = self._sleeps()
+        if sleeps is None:
+            return math.inf, None
+        if self.wakers and self._may_be_woken():
+            return self._wait_for_others()
+        deadline = min(other.deadline for other in self.workers)
+        if self.clock.virtual:
+            if any(other.stirred for other in self.workers) or self._let_others_look():
+                return math.inf, None
+        else:
+            if deadline != math.inf or any(other.descriptors.any_waiting() for other in self.workers):
+                return math.inf, None
+            if foreign_threads(self.threads):
+                return RELOOK, None
+        # Who was looked at last may just have told something to who was looked at first, and then gone to sleep.
+        # But if all still sleep the same sleep there was a moment between the two looks when nobody was awake.
+        if self._sleeps() != sleeps:
+            return math.inf, None
+        moved = self.clock.virtual and self.clock.advance_when_idle(deadline)
+        worker.asleep = False  # one decision at a time: until we have looked again, nobody is the last one
         if not moved:
-            self.on_deadlock()
-        return 0.0
+            return 0.0, self.on_deadlock
+        self.look_again()
+        return 0.0, None
+
+    def _may_be_woken(self) -> bool:
+        """Whether anything outside may wake a task."""
+        try:
+            return any(type(waker) is str or waker.may_wake for waker in self.wakers.values())  # type: ignore[union-attr]
+        except RuntimeError:  # the books were changed meanwhile: by somebody who is awake
+            return True
+
+    def _wait_for_others(self) -> tuple[float, Callable[[], None] | None]:
+        """All rest, but for somebody outside, for whom virtual time stands still."""
+        if self._stands_still is None:
+            return math.inf, None
+        self._times_still = self._times_still + 1 if self._last_still == self.looks else 0
+        self._last_still = self.looks
+        return RELOOK, partial(self._stands_still, self.outsiders, self._times_still)
+
+    def outsiders(self) -> tuple[str, ...]:
+        """What may wake a task from outside at the moment, in words. From any thread."""
+        wakers = list(self.wakers.values())
+        return tuple(waker if isinstance(waker, str) else waker.reason
+                     for waker in wakers if isinstance(waker, str) or waker.may_wake)  # fmt: skip
 
     def _sleeps(self) -> list[int] | None:
         """Which sleep of its life each worker sleeps; None if one is awake, or has something to do."""

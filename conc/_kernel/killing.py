@@ -98,7 +98,7 @@ def bury(worker: Worker) -> None:
     killed = worker.crew.killed
     for task in killed:
         coro: Any = task.coro
-        if coro is None:
+        if coro is None or task.strand.worker is not worker:
             continue
         worker.task = task
         for _ in range(ATTEMPTS):
@@ -109,5 +109,4 @@ def bury(worker: Worker) -> None:
             if is_over(coro):
                 break
         task.coro = None
-    worker.task = None
-    killed.clear()
+        worker.task = None

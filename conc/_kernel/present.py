@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conc._kernel.current import current_task, current_worker
 
@@ -23,7 +23,7 @@ class expect_wakeup:  # noqa: N801  # used like a function: with expect_wakeup()
 
     def __init__(self, words: str = "expect_wakeup") -> None:
         self._words = words
-        self._wakers: dict[object, str] | None = None
+        self._wakers: dict[object, Any] | None = None
 
     def __enter__(self) -> None:
         self._wakers = current_worker().crew.wakers

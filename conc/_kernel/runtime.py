@@ -19,7 +19,7 @@ from conc._kernel.steering import Director, seam_of
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
 from conc._kernel.tree import task_tree, who_waits_for_what
-from conc._kernel.verdict import sum_up
+from conc._kernel.verdict import deadlock, sum_up
 from conc._kernel.worker import Worker
 from conc._os import process, threads
 from conc._os.choose import default_poller
@@ -313,6 +313,11 @@ class Runtime:
     """Gives the portal of a runtime. Set by `conc.threads`, which stands above the kernel."""
 
     @property
+    def timers(self) -> list[Any]:
+        """What is set to happen at a time on the thread that runs this: sleeps, deadlines and callbacks. For a look."""
+        return [] if self._crew is None else self._crew.workers[0].timers.all()
+
+    @property
     def main_task(self) -> Task[Any] | None:
         """The main task of the run under way, else None."""
         root = self._root
@@ -329,14 +334,7 @@ class Runtime:
         root = self._root
         assert root is not None
         if self._deadlock is None:
-            tree = who_waits_for_what(task_tree(self))
-            nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
-            if self.clock.virtual:
-                nobody = (
-                    "nothing is ready, virtual time does not move on by itself, and no thread job, open portal or "
-                    "conc.lowlevel.expect_wakeup() says that anything may come from outside"
-                )
-            self._deadlock = Deadlock(f"nothing can wake any task any more: {nobody}. Who waits for what:\n{tree}")
+            self._deadlock = deadlock(self.clock, who_waits_for_what(task_tree(self)))
             root.strand.post(lambda: self._shut_down("deadlock", "nothing can wake any task any more"))
         else:
             root.strand.post(lambda: self._stop("a deadlock among tasks that cannot be cancelled"))

@@ -82,7 +82,7 @@ class Steering(Seam):
             entry = inbox.popleft()
             if not entry.is_task:  # mail, which is no step: read before anything is decided
                 return entry
-            ready.append(entry)
+            ready.append(entry)  # type: ignore[arg-type]  # what is no strand is a task
         if director.shelving:
             for task in list(ready):
                 if director.shelve(task):

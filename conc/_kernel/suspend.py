@@ -19,7 +19,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from conc._kernel.current import current_task, slot
+from conc._kernel.current import charge, current_task, current_worker, slot
 
 if TYPE_CHECKING:
     from conc._kernel.task import Task
@@ -139,8 +139,24 @@ async def checkpoint_if_cancelled() -> None:
     If cancelled: nothing happened.
     """
     scope = current_task().scope
+    current_worker().budget -= 1
     if scope.cancelled:
         raise scope.cancellation()
+
+
+async def checkpoint_if_due() -> None:
+    """How an operation begins that need not wait: raise a pending cancellation, and let others run now and then.
+
+    The others run only if the budget of this step is spent, as in every operation of conc. So does what is built on
+    `park` keep the rule: always a cancel point, and a schedule point only where it waits.
+
+    Raises:
+        Cancelled: the surrounding scope is cancelled.
+
+    Checkpoint: always a cancel point; a schedule point if the budget is spent.
+    If cancelled: nothing happened.
+    """
+    charge() or await toll()
 
 
 async def suspend(task: Task[Any]) -> Any:
@@ -178,11 +194,13 @@ def park(wait: Wait, begin: Callable[[Task[Any]], object] | None = None) -> Gene
     If cancelled: either `begin` was not called, or ``withdraw`` returned True; nobody will unpark the task.
     """
     try:
-        task = slot.worker.task  # type: ignore[union-attr]
+        worker = slot.worker
+        task = worker.task  # type: ignore[union-attr]
         scope = task.scope  # type: ignore[union-attr]
     except AttributeError:
         current_task()  # says what is wrong
         raise
+    worker.budget -= 1  # type: ignore[union-attr]
     if scope.cancelled:
         raise scope.cancellation()
     task.wait = wait  # type: ignore[union-attr]

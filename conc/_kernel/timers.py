@@ -87,6 +87,10 @@ class TimerQueue:
                 self._stale = 0
         return True
 
+    def all(self) -> list[Timer]:
+        """All that stand in the queue, for a look."""
+        return [timer for timers in self._ticks.values() for timer in timers]
+
     def next_deadline(self) -> float:
         """The exact earliest deadline, inf if there is none.
 

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conc.errors import Cancelled, Deadlock
+
+if TYPE_CHECKING:
+    from conc._os.clock import Clock
+
+
+def deadlock(clock: Clock, tree: str) -> Deadlock:
+    """The error that nothing can wake any task any more.
+
+    Args:
+        clock: that of the program.
+        tree: who waits for what.
+    """
+    nobody = "nothing is ready, no timer is set, no descriptor or thread is waited for, nobody outside calls"
+    if clock.virtual:
+        held_by = ", ".join(getattr(clock, "held_by", ()))
+        time = f"virtual time is held by {held_by}" if held_by else "virtual time does not move on by itself"
+        nobody = (
+            f"nothing is ready, {time}, and no thread job, open portal or "
+            "conc.lowlevel.expect_wakeup() says that anything may come from outside"
+        )
+    return Deadlock(f"nothing can wake any task any more: {nobody}. Who waits for what:\n{tree}")
 
 
 def sum_up(

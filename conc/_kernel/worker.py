@@ -413,8 +413,7 @@ class Worker:
         """The run is over: close what is left of tasks, if it was stopped, and of async generators."""
         if self.crew.stopped:
             abandon(self)
-        if self.crew.killed:
-            bury(self)
+        bury(self)
         self.generators.close_all()
         if not self.generators.closing:
             return

@@ -12,6 +12,11 @@ class Clock(Protocol):
     """Tells the time of one runtime, and how to wait for a later one.
 
     Seconds as float, from a beginning of its own, never running backwards. Called by all workers.
+
+    A virtual clock may have two names more. ``stands_still(outsiders, times)`` is called when the program has come to
+    rest, but for what was declared and may come from outside, so that time waits for it: `outsiders` is a function that
+    names them, `times` how many times in a row, a second of real time apart, it was so while nothing ran. ``held_by``
+    names what kept time from moving when it could have, for the text of a `Deadlock`.
     """
 
     @property

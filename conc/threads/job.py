@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from conc._kernel.asyncfn import function_name
 from conc._kernel.suspend import Marker, suspend, unpark
@@ -11,28 +11,12 @@ from conc._kernel.task import Task
 from conc._os.threads import report_uncaught
 from conc.errors import Cancelled, RunFinished
 from conc.threads.loan import Loan
-from conc.threads.pool import Pool
+from conc.threads.pool import Offload, Request
 
 UNDER_WAY: Final = Marker("UNDER_WAY")
 ASKED: Final = Marker("ASKED")
 DONE: Final = Marker("DONE")
 LEFT: Final = Marker("LEFT")
-
-
-class Request(Protocol):
-    """Something that the thread wants done in the strand of its task, and waits for."""
-
-    async def perform(self, task: Task[Any]) -> None:
-        """Do it, in the task, and keep what comes out."""
-
-    def answer(self) -> None:
-        """Give the thread what came out."""
-
-    def refuse(self) -> None:
-        """Tell the thread that it was not done, or not to its end: the run has ended."""
-
-    def result(self) -> Any:
-        """Wait for the answer. By the thread."""
 
 
 class Job:
@@ -48,20 +32,27 @@ class Job:
             -> UNDER_WAY, LEFT      by the task
         UNDER_WAY, ASKED -> LEFT    by whoever ends the run, if that was stopped
 
+    As a `conc._kernel.crew.Waker` it may wake the task, but for the time in which the task serves a request: then the
+    thread waits for the task, and not the other way round.
+
     Invariant: `request` is None unless ASKED. Whoever takes it out, under the lock, answers it.
     Invariant: `_task` is None, and `cause` is not, exactly if LEFT. `cause` are the arguments of the `Cancelled` that
     the thread is to see.
     Invariant: the loan is given back once: by the thread, as it delivers, or by who takes the job out of the line.
     """
 
-    __slots__ = ("_call", "_loan", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state", "value")
+    __slots__ = ("_call", "_is_served", "_loan", "_may_abandon", "_pool", "_task", "cause", "error", "request", "state",
+                 "value")  # fmt: skip
 
-    def __init__(self, pool: Pool, task: Task[Any], call: partial[Any], may_abandon: bool, loan: Loan | None) -> None:
+    def __init__(
+        self, pool: Offload, task: Task[Any], call: partial[Any], may_abandon: bool, loan: Loan | None
+    ) -> None:
         self._pool = pool
         self._task: Task[Any] | None = task
         self._call: partial[Any] | None = call  # of Context.run
         self._may_abandon = may_abandon
         self._loan = loan
+        self._is_served = False  # written by the task, and read when all tasks wait
         self.state = UNDER_WAY
         self.request: Request | None = None
         self.cause: tuple[str, str | None] | None = None
@@ -108,15 +99,17 @@ class Job:
             if task is not None:
                 self.state = ASKED
                 self.request = request
+                self._pool.asking += 1
         if task is None:
             if self._pool.closed:
                 raise RunFinished("the run of the task that called conc.to_thread has ended")
             raise Cancelled(*self.cause)  # type: ignore[misc]  # it has left
         unpark(task)
-        return request.result()
+        return self._pool.result(request)
 
     def check_cancelled(self) -> None:
         """Raise the cancellation of the task, if it is cancelled or has left."""
+        self._pool.pause()
         with self._pool.lock:  # as long as we hold it, a parked task does not leave, nor its scope
             if self.cause is not None:
                 error = Cancelled(*self.cause)
@@ -135,6 +128,11 @@ class Job:
         name = "..." if call is None else function_name(call.args[0])
         return f"to_thread({name}), in line for a thread" if self._pool.is_in_line(self) else f"to_thread({name})"
 
+    @property
+    def may_wake(self) -> bool:
+        """Whether the thread may wake the task before any task has done something."""
+        return not self._is_served and self._pool.moves(self)
+
     def withdraw(self, task: Task[Any]) -> bool:
         """The task is cancelled: take the job out of the line, or abandon it if that is allowed."""
         with self._pool.lock:
@@ -143,7 +141,7 @@ class Job:
             never_runs = self._pool.take_back(self)
             if not never_runs and not self._may_abandon:
                 return False
-            self._leave(task.scope.cancellation())
+            self._leave(task.scope.cancellation(), never_runs)
         if never_runs:
             self._give_back()
         return True
@@ -156,16 +154,18 @@ class Job:
         """
         request = self.request
         if request is not None:
+            self._is_served = True
             await request.perform(task)
+            self._is_served = False
         with self._pool.lock:
-            request, self.request = self.request, None
+            request = self._take_request()
             if self.state is ASKED and self._may_abandon and task.scope.cancelled:
-                self._leave(task.scope.cancellation())
+                self._leave(task.scope.cancellation(), False)
             elif self.state is ASKED:
                 self.state = UNDER_WAY
                 task.wait = self  # before the thread goes on: from then on it may wake the task
         if request is not None:
-            request.answer()
+            self._pool.answer(request)
             request = None  # it keeps things alive, and the function may run for long
         if self.cause is not None:
             raise Cancelled(*self.cause)
@@ -177,17 +177,25 @@ class Job:
             if self.state is DONE or self.state is LEFT:
                 return
             never_runs = self._pool.take_back(self)
-            request, self.request = self.request, None
-            self._leave(Cancelled("shutdown", "the run was stopped"))
+            request = self._take_request()
+            self._leave(Cancelled("shutdown", "the run was stopped"), never_runs)
         if never_runs:
             self._give_back()
         if request is not None:
             request.refuse()
 
-    def _leave(self, cancellation: Cancelled) -> None:
+    def _take_request(self) -> Request | None:
+        request, self.request = self.request, None
+        if request is not None:
+            self._pool.asking -= 1
+        return request
+
+    def _leave(self, cancellation: Cancelled, never_runs: bool) -> None:
         self.state = LEFT
         self.cause = (cancellation.source, cancellation.reason)
         self._task = None
+        if self._loan is not None and not never_runs:
+            self._loan.outlive()
 
     def _give_back(self) -> None:
         if self._loan is not None:

@@ -35,6 +35,9 @@ class Loan:
         if task.scope.cancelled:  # since the token was lent: the function has not begun, and never will
             self._limiter.release_on_behalf_of(self)
             raise task.scope.cancellation()
+
+    def outlive(self) -> None:
+        """The task leaves, and the thread goes on: who waits for the token has to wait for that."""
         if not self._crew.clock.virtual:  # virtual time waits for the task of a call, not for what was abandoned
             self._crew.wakers[self] = "a token of a limiter"
 

@@ -9,11 +9,15 @@ up, few threads do them all. All this is decided under one lock.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 from itertools import count
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conc._os.sync import Lock, local
 from conc._os.threads import current_ident, current_thread, gil_enabled, start_daemon
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
 
 IDLE_SECONDS: Final = 10.0  # how long a thread waits for another job
 # On free-threaded builds what a thread has made, and others drop, is freed by that thread: between two naps.
@@ -37,6 +41,68 @@ class Job(Protocol):
         """No thread can be had: let this come out. Under the lock; `deliver` follows."""
 
 
+class Request(Protocol):
+    """Something that the thread wants done in the strand of its task, and waits for."""
+
+    async def perform(self, task: Task[Any]) -> None:
+        """Do it, in the task, and keep what comes out."""
+
+    def answer(self) -> None:
+        """Give the thread what came out."""
+
+    def refuse(self) -> None:
+        """Tell the thread that it was not done, or not to its end: the run has ended."""
+
+    def result(self) -> Any:
+        """Wait for the answer. By the thread."""
+
+
+class Offload(Protocol):
+    """Where jobs go: a `Pool`, or in simulations what takes its place.
+
+    Attributes:
+        lock: of the states of all jobs, too.
+        closed: nothing is run any more.
+        asking: how many jobs wait for the answer to a request. Under the lock.
+    """
+
+    lock: AbstractContextManager[bool]
+    closed: bool
+    asking: int
+
+    def submit(self, job: Job) -> None:
+        """Let a thread run `job`. In a task."""
+
+    def is_in_line(self, job: Job) -> bool:
+        """Whether no thread has taken `job` yet."""
+
+    def take_back(self, job: Job) -> bool:
+        """Take `job` out of the line: False if a thread has it. Under the lock."""
+
+    def moves(self, job: Job) -> bool:
+        """Whether a thread is at work on `job`, which asks for nothing, or will be before any task has done something.
+        Asked when all tasks wait."""
+
+    def result(self, request: Request) -> Any:
+        """Wait for the answer to `request`, of which the task was told. On the thread of its job."""
+
+    def answer(self, request: Request) -> None:
+        """`request` was performed: let its thread go on. In the task."""
+
+    def pause(self) -> None:
+        """The thread of a job asks whether its task is cancelled: let that happen, if nothing happens otherwise."""
+
+    def close(self) -> None:
+        """Run nothing more. Jobs that stand in line stay there, and may be taken back. The run has ended."""
+
+
+class MakeOffload(Protocol):
+    """Opens the pool of a run. `Pool` itself, unless the extensions of the runtime have another under this key."""
+
+    def __call__(self, limit: int, idents: set[int]) -> Offload:
+        """As `Pool`."""
+
+
 class Pool:
     """The threads of one run.
 
@@ -46,13 +112,15 @@ class Pool:
 
     Invariant: `_idle` are the threads that wait and were not woken; who came last is last, and is woken first.
     Invariant: `_line` is empty, or a thread is `_coming`, or none is idle and there are as many as may be.
-    Invariant: `_count` <= `limit` is the number of threads, but for those that are about to end.
+    Invariant: `_count` <= `limit` is the number of threads, but for those that are about to end; `asking` of them wait
+    for a task.
     Order: first come, first served.
     """
 
     def __init__(self, limit: int, idents: set[int]) -> None:
         self.lock = Lock()
         self.closed = False
+        self.asking = 0
         self.idents = idents
         self.idle_seconds = IDLE_SECONDS
         self._limit = limit
@@ -85,6 +153,21 @@ class Pool:
             return False
         del self._line[job]
         return True
+
+    def moves(self, job: Job) -> bool:
+        """Whether a thread has `job`, or comes for it: not if it stands in line, and all threads wait for tasks."""
+        return self.asking < self._count or self._coming is not None or job not in self._line
+
+    def result(self, request: Request) -> Any:
+        """Wait for the answer to `request`."""
+        return request.result()
+
+    def answer(self, request: Request) -> None:
+        """Let the thread go on that waits for the answer to `request`."""
+        request.answer()
+
+    def pause(self) -> None:
+        """Nothing to do: the tasks run while the threads do."""
 
     def close(self) -> None:
         """Run nothing more, end the idle threads and wait for them. A thread with a job ends when that does. Jobs that
@@ -181,6 +264,7 @@ class Pool:
     def _check(self) -> None:
         with self.lock:
             assert 0 <= len(self._idle) <= self._count <= self._limit, "threads miscounted"
+            assert 0 <= self.asking <= self._count, "more ask than there are threads"
             assert self._coming is None or self._coming not in self._idle, "a woken thread is listed as idle"
             assert not self._line or self._coming or not self._idle, "a job stands in line beside an idle thread"
             assert not self._line or self._count, "a job stands in line and there is no thread"
@@ -249,8 +333,14 @@ class PoolThread:
         return self._bell.acquire()  # somebody is about to
 
 
+class Runner(Protocol):
+    """A thread that runs jobs."""
+
+    job: Job | None
+
+
 class _Here(local):
-    thread: PoolThread | None = None
+    thread: Runner | None = None
 
 
 here = _Here()

@@ -17,7 +17,7 @@ from conc.errors import RunFinished
 from conc.sync.capacity_limiter import CapacityLimiter
 from conc.threads.job import DONE, Job
 from conc.threads.loan import Loan
-from conc.threads.pool import Pool
+from conc.threads.pool import MakeOffload, Offload, Pool
 
 if TYPE_CHECKING:
     from conc._kernel.crew import Crew
@@ -60,7 +60,7 @@ async def to_thread(
         raise TypeError(f"limiter must be a conc.sync.CapacityLimiter or None, not {limiter!r}")
     task = charge() or await toll()
     crew = slot.worker.crew  # type: ignore[union-attr]
-    pool: Pool = crew.runtime.extensions.get(Pool) or _open_pool(crew)
+    pool: Offload = crew.runtime.extensions.get(Pool) or _open_pool(crew)
     context = copy_context()
     if context.get(current_async_library_cvar) is not None:
         context.run(current_async_library_cvar.set, None)  # there is none in the thread
@@ -69,7 +69,7 @@ async def to_thread(
         loan = Loan(limiter, crew, fn)
         await loan.take(task)
     job = Job(pool, task, partial(context.run, fn, *args), abandon_on_cancel, loan)
-    crew.wakers[job] = "to_thread"
+    crew.wakers[job] = job
     try:
         task.wait = job  # before anybody can wake the task
         pool.submit(job)
@@ -93,12 +93,13 @@ async def to_thread(
     return value  # type: ignore[no-any-return]
 
 
-def _open_pool(crew: Crew) -> Pool:
+def _open_pool(crew: Crew) -> Offload:
     """The pool of this run, which ends with it."""
     if crew.runtime._crew is not crew:
         raise RunFinished("the run of this task has ended")
-    pool = Pool(crew.runtime.max_blocking_threads, crew.threads)
-    kept: Pool = crew.runtime.extensions.setdefault(Pool, pool)
+    make: MakeOffload = crew.runtime.extensions.get(MakeOffload, Pool)
+    pool = make(crew.runtime.max_blocking_threads, crew.threads)
+    kept: Offload = crew.runtime.extensions.setdefault(Pool, pool)
     if kept is pool:  # of several workers that come at the same time, one keeps its pool
 
         def close() -> None:

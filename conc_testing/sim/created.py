@@ -1,0 +1,97 @@
+"""What a simulated run makes: primitives and channels, with the line that made each. Others pay nothing for it.
+
+While a run is watched, the constructors of these classes enter what they make into the books of the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, Protocol
+
+from conc.channels.audience import Audience
+from conc.channels.conduit import Conduit
+from conc.lowlevel import current_runtime
+from conc.sync import (
+    Barrier,
+    CapacityLimiter,
+    Condition,
+    Event,
+    Mutex,
+    Notify,
+    OnceCell,
+    RwLock,
+    Semaphore,
+    SetOnce,
+    TaskTracker,
+)
+
+CLASSES: Final[tuple[type[Any], ...]] = (
+    *(Barrier, CapacityLimiter, Condition, Event, Mutex, Notify, OnceCell, RwLock, Semaphore, SetOnce, TaskTracker),
+    *(Audience, Conduit),
+)
+OUR_PACKAGES: Final = ("conc", "conc_testing")
+
+
+class Books(Protocol):
+    """Where a run enters what it makes."""
+
+    def made(self, thing: Any, place: str) -> None:
+        """`thing` was made in this line."""
+
+
+_lock = Lock()
+_watching = 0
+_original: dict[type[Any], Callable[..., None]] = {}
+
+
+def place_of_caller() -> str:
+    """The line of the program that called what runs now: the innermost that is not of conc's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OUR_PACKAGES:
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Let the constructors tell the run that they are called in, as long as the block runs."""
+    global _watching  # noqa: PLW0603  # constructors are of the process
+    with _lock:
+        _watching += 1
+        if _watching == 1:
+            for cls in CLASSES:
+                _original[cls] = cls.__init__
+                cls.__init__ = _telling(cls.__init__)
+    try:
+        yield
+    finally:
+        with _lock:
+            _watching -= 1
+            if not _watching:
+                for cls, init in _original.items():
+                    cls.__init__ = init
+
+
+def _telling(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that also tells."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        init(self, *args, **kwargs)
+        books = current_books()
+        if books is not None:
+            books.made(self, place_of_caller())
+
+    return __init__
+
+
+def current_books() -> Books | None:
+    """The books of the run that this code is part of; None outside of simulations."""
+    try:
+        runtime = current_runtime()
+    except RuntimeError:
+        return None
+    return runtime.extensions.get(Books)

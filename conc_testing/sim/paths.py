@@ -1,0 +1,53 @@
+"""Which task is which, from run to run: by the way it was started, not by a number that depends on the order."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from conc.lowlevel import Instrument, Task
+
+
+class Paths(Instrument):
+    """Names for the tasks of one run: ``main/0:server/3:handler`` is the fourth child that the first child of main had.
+
+    Attributes:
+        live: the tasks that have not ended, by number.
+    """
+
+    def __init__(self) -> None:
+        self.live: dict[int, Task[Any]] = {}
+        self._paths: dict[int, str] = {}
+        self._births: dict[str, int] = {}
+
+    def task_spawned(self, task: Task[Any]) -> None:
+        """A task was started."""
+        nursery = task.parent_nursery
+        parent = None if nursery is None else nursery.parent_task
+        if parent is not None:
+            above = self._paths.get(parent.id, "lost")
+        elif not self._paths:
+            above = ""
+        else:
+            above = "beside"
+        if not above:
+            path = "main"
+        else:
+            number = self._births.get(above, 0)
+            self._births[above] = number + 1
+            path = f"{above}/{number}:{plain_name(task.name)}"
+        self._paths[task.id] = path
+        self.live[task.id] = task
+
+    def task_exited(self, task: Task[Any]) -> None:
+        """A task has ended."""
+        self.live.pop(task.id, None)
+
+    def of(self, task: Task[Any]) -> str:
+        """The path of a task; that of one which nobody has seen start tells its number."""
+        return self._paths.get(task.id) or f"unseen/{task.id}"
+
+
+def plain_name(name: str) -> str:
+    """The last part of a qualified name, without what has a meaning in paths."""
+    return re.sub(r"[/:\s]", "_", name.rpartition(".")[2] or name)

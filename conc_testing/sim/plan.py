@@ -1,0 +1,253 @@
+"""Which runs a search makes: phases, each of which says what the next runs are, and learns from what they came to.
+
+A run is described by a few words that another process understands, its `Recipe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from conc_testing.sim.simulation import Outcome
+from conc_testing.sim.standing import touched
+from conc_testing.sim.strategies import (
+    AtRandom,
+    Calm,
+    InTurns,
+    PartialOrder,
+    Positions,
+    Priorities,
+    Replay,
+    Strategy,
+    Swept,
+    alternatives_cost,
+)
+from conc_testing.sim.tape import Deviation
+
+CALM: Final = "calm"
+TURNS: Final = "turns"
+
+
+Cancel = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make the strategy of one run.
+
+    Attributes:
+        kind: ``"calm"``, ``"turns"``, ``"delay"``, ``"random"``, ``"pct"``, ``"pos"`` or ``"tape"``.
+        seed: of what is random.
+        choices: for ``"delay"``: which alternative at which decision.
+        depth: for ``"pct"``.
+        horizon: for ``"pct"``.
+        cancels: tasks, for each one of its steps, and when: on arriving (1) or on going on (2).
+        tape: for ``"tape"``.
+    """
+
+    kind: str = CALM
+    seed: int = 0
+    choices: tuple[tuple[int, int], ...] = ()
+    depth: int = 1
+    horizon: int = 1
+    cancels: tuple[Cancel, ...] = ()
+    tape: tuple[Deviation, ...] = ()
+
+    def strategy(self) -> Strategy:
+        """A new one."""
+        base: Strategy
+        match self.kind:
+            case "turns":
+                base = InTurns()
+            case "delay":
+                base = Positions(dict(self.choices))
+            case "random":
+                base = AtRandom(self.seed)
+            case "pct":
+                base = Priorities(self.seed, self.depth, self.horizon)
+            case "pos":
+                base = PartialOrder(self.seed, touched)
+            case "tape":
+                base = Replay(self.tape)
+            case _:
+                base = Calm()
+        return Swept(base, self.cancels) if self.cancels else base
+
+
+Batch = list[Recipe]
+Results = Sequence[tuple[Recipe, Outcome[object]]]
+
+
+class Delays:
+    """All schedules with at most `bound` delays, those with fewer first: if it ends, that is proved.
+
+    A delay lets the task that would run next wait until all that are ready have had their turn; other decisions cost
+    one for each that is not calm. Each schedule is run once: it is its deviations, at decisions counted from the
+    beginning, and a run with one more deviates behind its last.
+
+    Source: Emmi, Qadeer and Rakamaric, Delay-Bounded Scheduling, POPL 2011.
+    """
+
+    def __init__(self, bound: int, sites: Container[str] | None = None, cancels: tuple[Cancel, ...] = ()) -> None:
+        self.name = f"delay<={bound}"
+        self.proved: int | None = None  # all with at most so many delays were run
+        self._bound = bound
+        self._sites = sites  # of the decisions that may deviate; None: of all
+        self._cancels = cancels  # in each of the runs
+        self._known: list[tuple[tuple[tuple[int, int], ...], int, list[tuple[str, int]]]] = []
+
+    def batches(self) -> Iterator[Batch]:
+        """What to run next; `learn` is called with what came of each batch before the next is asked for."""
+        yield [Recipe("delay", cancels=self._cancels)]
+        self.proved = 0
+        for bound in range(1, self._bound + 1):
+            for choices, cost, sizes in list(self._known):
+                batch = [
+                    Recipe("delay", choices=(*choices, (place, alternative)), cancels=self._cancels)
+                    for place, alternative in self._next(choices, bound - cost, sizes)
+                ]
+                if batch:
+                    yield batch
+            self.proved = bound
+
+    def _next(
+        self, choices: tuple[tuple[int, int], ...], cost: int, sizes: list[tuple[str, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """One more deviation that costs exactly `cost`."""
+        first = choices[-1][0] + 1 if choices else 0
+        for place in range(first, len(sizes)):
+            site, count = sizes[place]
+            if self._sites is not None and site not in self._sites:
+                continue
+            for alternative in range(1, count):
+                if alternatives_cost(site, alternative) == cost:
+                    yield place, alternative
+
+    def learn(self, results: Results) -> None:
+        """What these runs came to."""
+        for recipe, outcome in results:
+            sizes = outcome.sizes
+            cost = sum(alternatives_cost(sizes[place][0], choice) for place, choice in recipe.choices)
+            self._known.append((recipe.choices, cost, sizes))
+
+
+class Draws:
+    """Runs that are drawn at random, without end: ``"random"``, ``"pct"`` or ``"pos"``."""
+
+    proved = None
+
+    def __init__(self, kind: str, seed: int, depth: int = 1) -> None:
+        self.name = kind if kind != "pct" else f"pct:d={depth}"
+        self._kind = kind
+        self._seed = seed
+        self._depth = depth
+        self._horizon = 1
+
+    def batches(self) -> Iterator[Batch]:
+        """As `Delays.batches`."""
+        number = 0
+        if self._kind == "pct":
+            yield [Recipe()]  # measures the horizon
+        while True:
+            yield [
+                Recipe(self._kind, seed=self._seed + number + k, depth=self._depth, horizon=self._horizon)
+                for k in range(BATCH)
+            ]
+            number += BATCH
+
+    def learn(self, results: Results) -> None:
+        """As `Delays.learn`."""
+        self._horizon = max(self._horizon, *(len(outcome.sizes) for _, outcome in results))
+
+
+BATCH: Final = 16
+RANDOM_ORDERS: Final = 2  # of a sweep, beside the calm one and that in turns
+
+
+class CancelSweep:
+    """Cancels each task once, at each of its steps: on arriving there, and on going on. In several base orders."""
+
+    def __init__(self, seed: int, wanted: str) -> None:
+        self.name = "cancel sweep"
+        self.proved: int | None = None
+        self._orders = [Recipe(), Recipe(TURNS), *(Recipe("random", seed=seed + k) for k in range(RANDOM_ORDERS))]
+        self._wanted = wanted
+        self._steps: list[dict[str, int]] = []
+
+    def batches(self) -> Iterator[Batch]:
+        """As `Delays.batches`."""
+        yield self._orders
+        for order, steps in zip(self._orders, list(self._steps), strict=True):
+            for path, count in steps.items():
+                if matches(path, self._wanted):
+                    yield [
+                        Recipe(order.kind, order.seed, cancels=((path, step, when),))
+                        for step in range(count)
+                        for when in ((1, 2) if step else (2,))
+                    ]
+        self.proved = 1
+
+    def learn(self, results: Results) -> None:
+        """As `Delays.learn`."""
+        if not self._steps:
+            self._steps = [outcome.steps_of for _, outcome in results]
+
+
+class FaultSweep:
+    """Lets each call fail once that may fail. In several base orders."""
+
+    def __init__(self, seed: int) -> None:
+        self.name = "fault sweep"
+        self.proved: int | None = None
+        self._orders = [Recipe(), Recipe(TURNS), *(Recipe("random", seed=seed + k) for k in range(RANDOM_ORDERS))]
+        self._runs: list[Outcome[object]] = []
+
+    def batches(self) -> Iterator[Batch]:
+        """As `Delays.batches`."""
+        yield self._orders
+        for outcome in list(self._runs):
+            calls = [address for address in outcome.addresses if address[0].startswith("fault.")]
+            if calls:
+                yield [Recipe("tape", tape=(*outcome.deviations, Deviation(*call, 1))) for call in calls]
+        self.proved = 1
+
+    def learn(self, results: Results) -> None:
+        """As `Delays.learn`."""
+        if not self._runs:
+            self._runs = [outcome for _, outcome in results]
+
+
+Phase = Delays | Draws | CancelSweep | FaultSweep
+
+
+def matches(path: str, wanted: str) -> bool:
+    """Whether a task is meant: by its path, or the last part of it, with ``*`` for anything."""
+    return fnmatchcase(path, wanted) or fnmatchcase(path.rpartition(":")[2], wanted)
+
+
+def phases_of(plan: Sequence[str], seed: int, cancel: str | None, faults: str | None, sweep_tasks: str) -> list[Phase]:
+    """The phases that a plan names.
+
+    Raises:
+        ValueError: there is no such phase.
+    """
+    phases: list[Phase] = []
+    if cancel is not None:
+        phases.append(CancelSweep(seed, sweep_tasks))
+    if faults is not None:
+        phases.append(FaultSweep(seed))
+    for words in plan:
+        name, _, number = words.replace(" ", "").partition("<=" if words.startswith("delay") else ":d=")
+        if name == "delay" and number.isdigit():
+            phases.append(Delays(int(number)))
+        elif name == "pct" and (number.isdigit() or not number):
+            phases.append(Draws("pct", seed, int(number or 3)))
+        elif name in {"random", "pos"} and not number:
+            phases.append(Draws(name, seed))
+        else:
+            raise ValueError(
+                f'plan: there is no {words!r}; there are "delay<=2" (any number), "random", "pct:d=3", "pos"'
+            )
+    return phases
