@@ -35,6 +35,13 @@ class Waker(Protocol):
     def may_wake(self) -> bool:
         """Whether it may wake a task before a task has done something. Asked when all tasks wait."""
 
+    @property
+    def task(self) -> object:
+        """The task that it wakes."""
+
+    def abandon(self) -> None:
+        """That task was killed."""
+
 
 class Crew:
     """The workers of one runtime.

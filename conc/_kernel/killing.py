@@ -48,6 +48,9 @@ def kill(task: Task[Any], reason: str = "killed") -> list[Task[Any]]:
     dead = set(family)
     for one in reversed(family):
         _withdraw(worker, one)
+    for waker in list(worker.crew.wakers.values()):
+        if not isinstance(waker, str) and waker.task in dead:
+            waker.abandon()
     for one in family:
         joiners = one.take_joiners()
         one.value = Cancelled("killed", reason)

@@ -7,7 +7,6 @@ the budget of a turn is spent; so what it does to a program, an unlucky day coul
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from conc._kernel.timers import Timer
     from conc._kernel.worker import Worker
     from conc._os.sync import Deque
+
+DEADLINES = 4  # how far time may pass before somebody runs who could
 
 
 class Director:
@@ -47,8 +48,12 @@ class Director:
         """The index of the timer that fires first, of several that are due. Asked until one is left."""
         return 0
 
-    def lets_time_pass(self, deadline: float) -> bool:
-        """Whether time passes until `deadline`, the next one, before anything else runs; if so, the clock was moved."""
+    def lets_time_pass(self, deadlines: Sequence[float]) -> bool:
+        """Whether time passes before anything else runs; if so, the director has moved the clock.
+
+        Args:
+            deadlines: the next few, in order, each once. At least one.
+        """
         return False
 
     def shelve(self, task: Task[Any]) -> bool:
@@ -65,7 +70,8 @@ class Steering(Seam):
 
     def in_order(self, due: list[Timer]) -> list[Timer]:
         """As the director wants them."""
-        return self._context.run(self._ordered, due)
+        # In a copy: where time was let pass before a step, the context is entered already.
+        return self._context.copy().run(self._ordered, due)
 
     def _ordered(self, due: list[Timer]) -> list[Timer]:
         ordered = []
@@ -99,7 +105,8 @@ class Steering(Seam):
     def _let_time_pass(self, worker: Worker) -> None:
         if worker.unarmed:
             worker.arm()
-        while (deadline := worker.timers.next_deadline()) != math.inf and self._director.lets_time_pass(deadline):
+        deadlines = worker.timers.next_deadlines(DEADLINES)
+        if deadlines and self._director.lets_time_pass(deadlines):
             worker.time = now = worker.now()
             worker.fire(now)
 

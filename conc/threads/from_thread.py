@@ -110,9 +110,8 @@ class Call:
         self._answered.release()
 
     def refuse(self) -> None:
-        """The run has ended."""
+        """The run has ended; `answer` follows."""
         self.error = RunFinished("the run ended before this call did")
-        self._answered.release()
 
     def result(self) -> Any:
         """Wait for the answer."""

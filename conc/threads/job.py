@@ -131,7 +131,12 @@ class Job:
     @property
     def may_wake(self) -> bool:
         """Whether the thread may wake the task before any task has done something."""
-        return not self._is_served and self._pool.moves(self)
+        return not self._is_served and self.state is not LEFT and self._pool.moves(self)
+
+    @property
+    def task(self) -> Task[Any] | None:
+        """Who waits; None if nobody does any more."""
+        return self._task
 
     def withdraw(self, task: Task[Any]) -> bool:
         """The task is cancelled: take the job out of the line, or abandon it if that is allowed."""
@@ -172,7 +177,7 @@ class Job:
         await suspend(task)
 
     def abandon(self) -> None:
-        """The run was stopped: nobody waits any more. From any thread; does nothing if that is so already."""
+        """Nobody waits any more: the run was stopped, or the task was killed. From any thread; once is enough."""
         with self._pool.lock:
             if self.state is DONE or self.state is LEFT:
                 return
@@ -183,6 +188,7 @@ class Job:
             self._give_back()
         if request is not None:
             request.refuse()
+            self._pool.answer(request)
 
     def _take_request(self) -> Request | None:
         request, self.request = self.request, None

@@ -51,7 +51,7 @@ class Request(Protocol):
         """Give the thread what came out."""
 
     def refuse(self) -> None:
-        """Tell the thread that it was not done, or not to its end: the run has ended."""
+        """What comes out is that it was not done, or not to its end: the run has ended. `answer` follows."""
 
     def result(self) -> Any:
         """Wait for the answer. By the thread."""
@@ -87,7 +87,7 @@ class Offload(Protocol):
         """Wait for the answer to `request`, of which the task was told. On the thread of its job."""
 
     def answer(self, request: Request) -> None:
-        """`request` was performed: let its thread go on. In the task."""
+        """`request` was performed, or refused: let its thread go on."""
 
     def pause(self) -> None:
         """The thread of a job asks whether its task is cancelled: let that happen, if nothing happens otherwise."""

@@ -124,12 +124,14 @@ class Conductor(Director):
         """Which timer fires first."""
         return self._decide(TIMER, "", len(due))
 
-    def lets_time_pass(self, deadline: float) -> bool:
-        """Whether time passes before anything else."""
-        if deadline <= self._clock.now() or not self._decide(TIME, self._path_here(), 2):
+    def lets_time_pass(self, deadlines: Sequence[float]) -> bool:
+        """How much time passes before anything else: until one of the next deadlines, or none."""
+        if deadlines[0] <= self._clock.now():
             return False
-        self._clock.move_to(deadline)
-        return True
+        choice = self._decide(TIME, self._path_here(), 1 + len(deadlines))
+        if choice:
+            self._clock.move_to(deadlines[choice - 1])
+        return choice > 0
 
     @property
     def shelving(self) -> bool:  # type: ignore[override]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from os import sep as SEPARATOR  # noqa: N812  # a constant
 from threading import Lock
 from typing import Any, Final, Protocol
 
@@ -53,7 +53,7 @@ def place_of_caller() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OUR_PACKAGES:
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return f"{frame.f_code.co_filename.rpartition(SEPARATOR)[2]}:{frame.f_lineno}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from conc_testing.sim.table import table_of
 from conc_testing.sim.tape import Deviation, Tape
+from conc_testing.sim.timeline import page
 from conc_testing.sim.trace import Step
 
 
@@ -51,6 +52,10 @@ class Failure:
     def table(self) -> str:
         """The steps of the run, a column for each task."""
         return table_of(self.steps)
+
+    def page(self) -> str:
+        """The run as a page of HTML: a picture of who ran when and who woke whom, and all that the text says."""
+        return page(f"{self.tape.scenario} fails", self.steps, str(self))
 
     def __str__(self) -> str:
         said = "".join(traceback.format_exception_only(self.error)).strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +55,10 @@ class Schedule:
 
     def __repr__(self) -> str:
         return f"Schedule({self.deviations!r})" if self.deviations else "Schedule()"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """For Hypothesis and IPython, which would show a dataclass in their own way."""
+        printer.text(repr(self))
 
 
 def _is_whole(value: object) -> bool:

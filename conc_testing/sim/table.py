@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from conc_testing.sim.trace import Step
 
 ROWS_AT_MOST = 60
-WIDTH_AT_MOST = 38
+WIDTH_AT_MOST = 38  # of a column
+WIDTH_AT_LEAST = 18
+WIDTH_OF_ALL = 130
 MARK = "▶ "
+WORDS = {"NurseryManager.__aexit__": "end of nursery"}
 
 
 def table_of(steps: Sequence[Step]) -> str:
@@ -20,7 +24,8 @@ def table_of(steps: Sequence[Step]) -> str:
         cell = (MARK if step.notes else "") + cell_of(step)
         column = paths.index(step.path)
         rows.append([f"{step.time:.3f}", *("" if place != column else cell for place in range(len(paths)))])
-    widths = [min(WIDTH_AT_MOST, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    most = max(WIDTH_AT_LEAST, min(WIDTH_AT_MOST, WIDTH_OF_ALL // max(1, len(paths))))
+    widths = [min(most, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):
         pieces = [split(text, width) for text, width in zip(row, widths, strict=True)]
@@ -36,7 +41,7 @@ def table_of(steps: Sequence[Step]) -> str:
 
 def cell_of(step: Step) -> str:
     """What happened in a step, in few words."""
-    what = step.operation or "begins"
+    what = WORDS.get(step.operation, step.operation) or "begins"
     if step.place and step.operation:
         what += f" {step.place}"
     if step.end.startswith("waits for"):
@@ -54,4 +59,4 @@ def shortened(path: str, paths: Sequence[str]) -> str:
 
 def split(text: str, width: int) -> list[str]:
     """A text in lines that are no longer than `width`."""
-    return [text[start : start + width] for start in range(0, len(text), width)] or [""]
+    return wrap(text, width, break_on_hyphens=False) or [""]

@@ -59,15 +59,17 @@ class Trace(Instrument):
         self._told = len(self._deviations)
         path = self._paths.of(task)
         self.steps.append(Step(len(self.steps), self._clock.now(), path, operation, place, notes=notes))
+        self._waiting = self._parked()  # whom the time or the outside has woken meanwhile, no step did
 
     def after_task_step(self, task: Task[Any]) -> None:
         """A step is over."""
         step = self.steps[-1]
         step.end = end_of(task)
-        waiting = {one.id for one in self._paths.live.values() if is_parked(one)}
-        woken = [number for number in sorted(self._waiting - waiting) if number in self._paths.live]
-        step.woke = tuple(self._paths.of(self._paths.live[number]) for number in woken if number != task.id)
-        self._waiting = waiting
+        woken = [number for number in sorted(self._waiting - self._parked()) if number in self._paths.live]
+        step.woke = tuple(self._paths.of(self._paths.live[number]) for number in woken)
+
+    def _parked(self) -> set[int]:
+        return {task.id for task in self._paths.live.values() if is_parked(task)}
 
 
 def is_parked(task: Task[Any]) -> bool:
