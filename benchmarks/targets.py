@@ -49,4 +49,5 @@ TARGETS = (
     Target("memory_per_task", "task_bytes", "asyncio", 1.0),
     Target("memory_million", "process_bytes", ABSOLUTE, 1e9),
     Target("sleep_lateness", "p99_beyond_ns", ABSOLUTE, 150_000),
+    Target("simulated_steps", "wall_ns", ABSOLUTE, 10_000),
 )

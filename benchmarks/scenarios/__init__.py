@@ -30,6 +30,7 @@ FAMILIES = (
     "memory_per_task",
     "startup",
     "sleep_lateness",
+    "simulated_steps",
 )
 """The modules of this package. What a process imports here must come after `peers.load`."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from conc.lowlevel import Director, Task
-from conc_testing.sim.paths import Paths
+from conc_testing.sim.paths import MAIN, Paths
 from conc_testing.sim.strategies import Strategy
 from conc_testing.sim.tape import CANCEL, RUN, TIME, TIMER, Deviation
 
@@ -196,6 +196,11 @@ class Conductor(Director):
     def _path_here(self) -> str:
         """The path of the task whose step this is, or was."""
         return "" if self._last is None else self._paths.of(self._last)
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the main task was cancelled by the search, and not by the program."""
+        return any(one.site == CANCEL and one.path == MAIN for one in self.deviations)
 
     def _cancel(self, task: Task[Any], path: str, step: int, when: int) -> bool:
         if self._cancels.get((path, step)) != when:

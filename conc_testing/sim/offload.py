@@ -22,7 +22,7 @@ from conc import CancelScope, Runtime, sleep
 from conc.lowlevel import Task, park, unpark
 from conc.threads.pool import Job, MakeOffload, Request, here
 
-LOOK_SECONDS: Final = 0.001  # of virtual time, for which a function pauses when it asks whether its task is cancelled
+LOOK_SECONDS: Final = 2**-10  # of virtual time: how long a function pauses that asks whether its task is cancelled
 
 
 def install(runtime: Runtime) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from conc.lowlevel import Task
 from conc.sync import CapacityLimiter, Mutex, RwLock, Semaphore
 from conc_testing.sim.created import current_books, place_of_caller
-from conc_testing.sim.paths import Paths
+from conc_testing.sim.paths import MAIN, Paths
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class Oracles:
         found = []
         for task in self._paths.live.values():
             path = self._paths.of(task)
-            if path != "main":
+            if path != MAIN:
                 found.append(
                     f"task {path} still runs, started in {self._births.get(task.id, 'an unknown line')}: {task!r}"
                 )

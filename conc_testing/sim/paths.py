@@ -7,6 +7,8 @@ from typing import Any
 
 from conc.lowlevel import Instrument, Task
 
+MAIN = "main"
+
 
 class Paths(Instrument):
     """Names for the tasks of one run: ``main/0:server/3:handler`` is the fourth child that the first child of main had.
@@ -31,7 +33,7 @@ class Paths(Instrument):
         else:
             above = "beside"
         if not above:
-            path = "main"
+            path = MAIN
         else:
             number = self._births.get(above, 0)
             self._births[above] = number + 1

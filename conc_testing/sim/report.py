@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import indent
+from typing import Final
 
+import conc
 from conc_testing.sim.table import table_of
 from conc_testing.sim.tape import Deviation, Tape
 from conc_testing.sim.timeline import page
 from conc_testing.sim.trace import Step
+
+OURS: Final = (Path(conc.__file__).parent, Path(__file__).parent.parent)
 
 
 class ExplorationFailed(AssertionError):
@@ -58,7 +64,7 @@ class Failure:
         return page(f"{self.tape.scenario} fails", self.steps, str(self))
 
     def __str__(self) -> str:
-        said = "".join(traceback.format_exception_only(self.error)).strip()
+        said = words_of(self.error)
         found = f"found in run {self.found_at}" + (f", shrunk in {self.shrunk_in} more" if self.shrunk_in else "")
         lines = [f"{said}", f"({found})", ""]
         if self.deviations:
@@ -69,6 +75,23 @@ class Failure:
         command = self.command or f"conc_testing.replay({self.tape.scenario}, {self.token!r})"
         lines += ["", self.table, "", f"token:  {self.token}", f"replay: {command}"]
         return "\n".join(lines)
+
+
+def words_of(error: BaseException) -> str:
+    """An error in words; of a group, each that is in it."""
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if not isinstance(error, BaseExceptionGroup):
+        return said + place_of(error)
+    inside = "\n".join(words_of(one) for one in error.exceptions)
+    return said + "\n" + indent(inside, "  ")
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the program that raised an error, or that called what did."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(Path(frame.filename).is_relative_to(ours) for ours in OURS) and not frame.filename.startswith("<"):
+            return f"\n  {Path(frame.filename).name}:{frame.lineno}, in {frame.name}: {frame.line}"
+    return ""
 
 
 @dataclass

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from conc import Cancelled, Runtime
 from conc.lowlevel import Task
+from conc_testing.net.network import SimNetwork
 from conc_testing.sim.choices import Chooser
 from conc_testing.sim.clock import SimulatedClock
-from conc_testing.sim.conductor import CANCELLED_BY, Conductor
+from conc_testing.sim.conductor import Conductor
 from conc_testing.sim.created import Books, place_of_caller, watching
 from conc_testing.sim.entropy import ChosenRandom
 from conc_testing.sim.oracles import LEAVINGS, Leak, Oracles
@@ -146,7 +147,7 @@ def simulate(
         clock=clock,
         seed=conditions.seed,
         policy=conductor,
-        network=getattr(world, "net", None),
+        network=SimNetwork() if world is None else world.net,
         instruments=[one for one in (paths, steps, events) if one is not None],
     )
     runtime.random = ChosenRandom(conditions.seed, conductor)
@@ -181,18 +182,13 @@ def simulate(
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            if not is_by_search(error):
+            if not (isinstance(error, Cancelled) and conductor.was_cancelled):
                 outcome.error = error
     if outcome.error is None and left and conditions.leaks == "error":
         outcome.error = Leak("left at the end of the run:\n" + "\n".join(f"- {one}" for one in left))
     outcome.missed = list(getattr(strategy, "missed", ()))
     outcome.digest = "" if events is None else events.value
     return outcome
-
-
-def is_by_search(error: BaseException) -> bool:
-    """Whether an error is no more than that the search has cancelled the scenario."""
-    return isinstance(error, Cancelled) and error.reason == CANCELLED_BY
 
 
 @contextmanager
