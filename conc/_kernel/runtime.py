@@ -219,7 +219,12 @@ class Runtime:
         try:
             if worker.running:
                 worker.stepped = True
-                worker.turn(steps)
+                try:
+                    worker.turn(steps)
+                except BaseException:
+                    self._stop("an error of an instrument, a policy or the kernel")
+                    self._end(worker)
+                    raise
             if not worker.running:
                 main = self.main_task
                 assert main is not None

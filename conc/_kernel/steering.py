@@ -76,11 +76,15 @@ class Steering(Seam):
     def _ordered(self, due: list[Timer]) -> list[Timer]:
         ordered = []
         while len(due) > 1:
-            ordered.append(due.pop(self._director.order(due)))
+            index = self._director.order(due)
+            if not 0 <= index < len(due):
+                raise ValueError(f"{self._director!r} ordered timer {index} of {len(due)} to be the first")
+            ordered.append(due.pop(index))
         return ordered + due
 
     def _choose(self, queue: Deque[Any]) -> Any:
         worker, director = self._worker, self._director
+        worker.task = None  # the last step is over: who is cancelled now stands at a checkpoint
         if director.racing:
             self._let_time_pass(worker)
         ready, inbox = worker.ready, worker.inbox

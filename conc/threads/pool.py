@@ -61,14 +61,18 @@ class Offload(Protocol):
     """Where jobs go: a `Pool`, or in simulations what takes its place.
 
     Attributes:
-        lock: of the states of all jobs, too.
-        closed: nothing is run any more.
         asking: how many jobs wait for the answer to a request. Under the lock.
     """
 
-    lock: AbstractContextManager[bool]
-    closed: bool
     asking: int
+
+    @property
+    def lock(self) -> AbstractContextManager[bool, None]:
+        """Of the states of all jobs, too."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is run any more."""
 
     def submit(self, job: Job) -> None:
         """Let a thread run `job`. In a task."""

@@ -13,13 +13,14 @@ from conc_testing.sim.tape import CANCEL, RUN, TIME, TIMER, Deviation
 if TYPE_CHECKING:
     from conc_testing.sim.clock import SimulatedClock
 
-STEPS_PER_INSTANT = 20_000
+LIVELOCK = 20_000  # steps without time passing
+ENDLESS = 100  # times as many steps in all
 CANCELLED_BY = "by the search"
 CONTINUED_AT_MOST = 100  # steps of one task that need not wait; then, as with a budget of the runtime, others run too
 
 
 class Livelock(AssertionError):
-    """The tasks keep running, and no time passes: they wait for each other by asking again and again."""
+    """The tasks keep running: they wait for each other by asking again and again, or the run has no end."""
 
 
 class Conductor(Director):
@@ -31,6 +32,7 @@ class Conductor(Director):
         clock: the time of the run.
         racing: whether time may pass while somebody could run.
         faults: whether the strategy is asked about faults; if not, nothing fails.
+        livelock: how many steps may be made without time passing; and a hundred times as many in all.
 
     Attributes:
         deviations: what was not decided calmly, in order.
@@ -43,7 +45,14 @@ class Conductor(Director):
     """
 
     def __init__(
-        self, strategy: Strategy, paths: Paths, clock: SimulatedClock, *, racing: bool = False, faults: bool = False
+        self,
+        strategy: Strategy,
+        paths: Paths,
+        clock: SimulatedClock,
+        *,
+        racing: bool = False,
+        faults: bool = False,
+        livelock: int = LIVELOCK,
     ) -> None:
         self.racing = racing
         self.deviations: list[Deviation] = []
@@ -56,6 +65,7 @@ class Conductor(Director):
         self._paths = paths
         self._clock = clock
         self._faults = faults
+        self._livelock = livelock
         self._counts: dict[tuple[str, str], int] = {}
         self._cancels = dict(strategy.cancels)
         self._last: Task[Any] | None = None
@@ -112,10 +122,15 @@ class Conductor(Director):
         if now != self._instant:
             self._instant = now
             self._steps_before = self.steps
-        elif self.steps - self._steps_before > STEPS_PER_INSTANT:
+        elif self.steps - self._steps_before > self._livelock:
             raise Livelock(
-                f"{STEPS_PER_INSTANT} steps were made at {now:.6g} s, and time does not pass; the last was of {path}. "
-                "Let who waits for something wait for it, in place of asking again and again"
+                f"{self._livelock} steps were made at {now:.6g} s, and time does not pass; the last was of {path}. Let "
+                "who waits for something wait for it, in place of asking again and again; or allow more: livelock="
+            )
+        if self.steps > self._livelock * ENDLESS:
+            raise Livelock(
+                f"{self.steps} steps were made, it is {now:.6g} s, and the run does not end; the last was of {path}. "
+                "Let the scenario end by itself: cancel what would go on for ever; or allow more: livelock="
             )
         if self.on_step is not None:
             self.on_step(task, path)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutine
 from typing import Any, Final, Literal, TypeVar
 
+from conc_testing.sim.conductor import LIVELOCK
 from conc_testing.sim.plan import phases_of
 from conc_testing.sim.report import Failure, Report
 from conc_testing.sim.schedule import Schedule
@@ -32,6 +33,7 @@ def explore(
     jobs: int = 1,
     leaks: Literal["error", "ignore"] = "error",
     world: Callable[[], Any] | None = None,
+    livelock: int = LIVELOCK,
 ) -> Report:
     """Run a scenario again and again, each time otherwise, and look for a run that fails.
 
@@ -53,6 +55,7 @@ def explore(
         jobs: how many processes share the work.
         leaks: whether what is left behind is an error.
         world: makes the `World` that a run takes place in.
+        livelock: how many steps may be made without time passing, and a hundredth of how many in all.
 
     Returns:
         The report. ``report.assert_ok()`` raises if a run failed, or if there was nothing to search.
@@ -68,7 +71,7 @@ def explore(
         raise ValueError(f'faults must be "sweep" or None, not {faults!r}')
     check_whole(jobs, "jobs", 1)
     phases = phases_of(plan, seed, cancel, faults, sweep_tasks)
-    conditions = Conditions(seed, time, faults is not None, leaks, world)
+    conditions = Conditions(seed, time, faults is not None, leaks, world, livelock)
     return Search(scenario, conditions, budget or Budget(), phases, jobs).run()
 
 
@@ -78,6 +81,7 @@ def replay(
     *,
     leaks: Literal["error", "ignore"] = "error",
     world: Callable[[], Any] | None = None,
+    livelock: int = LIVELOCK,
 ) -> Report:
     """Run a scenario once more, exactly as a token says.
 
@@ -86,6 +90,7 @@ def replay(
         token: as in the report of a failure.
         leaks: as for `explore`.
         world: as for `explore`.
+        livelock: as for `explore`.
 
     Returns:
         A report of this one run.
@@ -96,7 +101,7 @@ def replay(
     """
     check_scenario(scenario)
     tape = Tape.from_token(token)
-    conditions = Conditions(tape.seed, tape.time, tape.faults, leaks, world)
+    conditions = Conditions(tape.seed, tape.time, tape.faults, leaks, world, livelock)
     strategy = Replay(tape.deviations)
     outcome = simulate(scenario, strategy, conditions, trace=True, collect=True)
     made = set(outcome.deviations)
@@ -123,6 +128,7 @@ def run(
     time: Literal["calm", "racing"] = "calm",
     leaks: Literal["error", "ignore"] = "error",
     world: Callable[[], Any] | None = None,
+    livelock: int = LIVELOCK,
 ) -> T:
     """Run ``async_fn(*args)`` once as a simulation, and return its value.
 
@@ -136,6 +142,7 @@ def run(
         time: as for `explore`.
         leaks: as for `explore`.
         world: as for `explore`.
+        livelock: as for `explore`.
 
     Raises:
         BaseException: what the function raised, or what the oracles found.
@@ -147,7 +154,7 @@ def run(
 
     scenario.__qualname__ = name_of(async_fn)
     strategy = Calm() if schedule is None else Scheduled(schedule.decide)
-    outcome = simulate(scenario, strategy, Conditions(seed, time, False, leaks, world))
+    outcome = simulate(scenario, strategy, Conditions(seed, time, False, leaks, world, livelock))
     if outcome.error is not None:
         try:
             raise outcome.error

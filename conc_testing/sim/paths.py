@@ -51,5 +51,5 @@ class Paths(Instrument):
 
 
 def plain_name(name: str) -> str:
-    """The last part of a qualified name, without what has a meaning in paths."""
-    return re.sub(r"[/:\s]", "_", name.rpartition(".")[2] or name)
+    """A name without the parts that say where it is defined, and without what has a meaning in paths."""
+    return re.sub(r"[/:\s]", "_", re.sub(r"[\w.<>]*\.(?=\w)", "", name) or name)

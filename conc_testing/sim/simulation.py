@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from conc import Cancelled, Runtime
-from conc.lowlevel import Task
+from conc.lowlevel import Instrument, Task
 from conc_testing.net.network import SimNetwork
+from conc_testing.sim import offload
 from conc_testing.sim.choices import Chooser
 from conc_testing.sim.clock import SimulatedClock
-from conc_testing.sim.conductor import Conductor
+from conc_testing.sim.conductor import LIVELOCK, Conductor
 from conc_testing.sim.created import Books, place_of_caller, watching
 from conc_testing.sim.entropy import ChosenRandom
 from conc_testing.sim.oracles import LEAVINGS, Leak, Oracles
@@ -38,6 +39,7 @@ class Conditions:
         faults: whether the strategy decides about faults.
         leaks: ``"error"``: what is left at the end fails the run. ``"ignore"``: it does not.
         world: makes the world that the scenario gets as its argument; None if it gets none.
+        livelock: how many steps may be made without time passing.
     """
 
     seed: int = 0
@@ -45,6 +47,7 @@ class Conditions:
     faults: bool = False
     leaks: str = "error"
     world: Callable[[], Any] | None = None
+    livelock: int = LIVELOCK
 
     def __post_init__(self) -> None:
         if self.time not in TIMES:
@@ -53,6 +56,8 @@ class Conditions:
             raise ValueError(f"leaks must be one of {', '.join(map(repr, LEAVINGS))}, not {self.leaks!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed must be a whole number, not {self.seed!r}")
+        if isinstance(self.livelock, bool) or not isinstance(self.livelock, int) or self.livelock < 1:
+            raise ValueError(f"livelock must be a number of steps, at least 1, not {self.livelock!r}")
 
 
 @dataclass
@@ -127,68 +132,101 @@ def simulate(
     Raises:
         KeyboardInterrupt, SystemExit: as it is.
     """
-    clock = SimulatedClock()
-    births: dict[int, str] = {}
-    paths = Births(births)
-    conductor = Conductor(strategy, paths, clock, racing=conditions.time == "racing", faults=conditions.faults)
-    oracles = Oracles(paths, births)
-
-    def at_rest() -> bool:
-        if conductor.cancel_who_arrived():
-            return True
-        oracles.look()
-        return False
-
-    clock.at_rest = at_rest
-    steps = Trace(paths, clock, conductor.deviations) if trace else None
-    events = Digest(paths, clock) if digest else None
-    world = None if conditions.world is None else conditions.world()
-    runtime = Runtime(
-        clock=clock,
-        seed=conditions.seed,
-        policy=conductor,
-        network=SimNetwork() if world is None else world.net,
-        instruments=[one for one in (paths, steps, events) if one is not None],
-    )
-    runtime.random = ChosenRandom(conditions.seed, conductor)
-    runtime.extensions[Chooser] = conductor
-    runtime.extensions[Books] = oracles
-    outcome: Outcome[T] = Outcome(
-        deviations=conductor.deviations,
-        sizes=conductor.sizes,
-        addresses=conductor.addresses,
-        steps_of=conductor.steps_of,
-        trace=[] if steps is None else steps.steps,
-    )
-    left: list[str] = []
-
-    async def main() -> None:
-        try:
-            if world is None:
-                outcome.value = await scenario()
-            else:
-                async with world.running():
-                    outcome.value = await scenario(world)
-        except Cancelled:
-            left.extend(oracles.leaks(runtime.timers, runtime.network))
-            raise
-        left.extend(oracles.leaks(runtime.timers, runtime.network))
-
-    main.__qualname__ = getattr(scenario, "__qualname__", "scenario")
-    with watching(), _warnings_in(left), _collector(collect):
-        try:
-            runtime.run(main)
-            oracles.look()
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            if not (isinstance(error, Cancelled) and conductor.was_cancelled):
-                outcome.error = error
-    if outcome.error is None and left and conditions.leaks == "error":
-        outcome.error = Leak("left at the end of the run:\n" + "\n".join(f"- {one}" for one in left))
+    simulation = Simulation(strategy, conditions)
+    events = Digest(simulation.paths, simulation.clock) if digest else None
+    steps = Trace(simulation.paths, simulation.clock, simulation.conductor.deviations) if trace else None
+    instruments = [one for one in (steps, events) if one is not None]
+    with _collector(collect):
+        outcome: Outcome[T] = simulation.run(scenario, instruments)
     outcome.missed = list(getattr(strategy, "missed", ()))
+    outcome.trace = [] if steps is None else steps.steps
     outcome.digest = "" if events is None else events.value
     return outcome
+
+
+class Simulation:
+    """One run: its time, who decides in it, and who looks for trouble."""
+
+    def __init__(self, strategy: Strategy, conditions: Conditions) -> None:
+        births: dict[int, str] = {}
+        self.clock = SimulatedClock()
+        self.paths = Births(births)
+        self.conductor = Conductor(
+            strategy,
+            self.paths,
+            self.clock,
+            racing=conditions.time == "racing",
+            faults=conditions.faults,
+            livelock=conditions.livelock,
+        )
+        self._oracles = Oracles(self.paths, births)
+        self._conditions = conditions
+        self._left: list[str] = []
+        self.clock.at_rest = self._at_rest
+
+    def run(self, scenario: Callable[..., Awaitable[T]], instruments: Iterable[Instrument]) -> Outcome[T]:
+        """Run the scenario."""
+        conductor = self.conductor
+        outcome: Outcome[T] = Outcome(
+            deviations=conductor.deviations,
+            sizes=conductor.sizes,
+            addresses=conductor.addresses,
+            steps_of=conductor.steps_of,
+        )
+        with watching(), _warnings_in(self._left):
+            try:
+                outcome.value = self._run(scenario, instruments)
+                self._oracles.look()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                if not (isinstance(error, Cancelled) and conductor.was_cancelled):
+                    outcome.error = error
+        if outcome.error is None and self._left and self._conditions.leaks == "error":
+            outcome.error = Leak("left at the end of the run:\n" + "\n".join(f"- {one}" for one in self._left))
+        return outcome
+
+    def _run(self, scenario: Callable[..., Awaitable[T]], instruments: Iterable[Instrument]) -> T:
+        conditions = self._conditions
+        world = None if conditions.world is None else conditions.world()
+        runtime = Runtime(
+            clock=self.clock,
+            seed=conditions.seed,
+            policy=self.conductor,
+            network=SimNetwork() if world is None else world.net,
+            instruments=[self.paths, *instruments],
+        )
+        runtime.random = ChosenRandom(conditions.seed, self.conductor)
+        runtime.extensions[Chooser] = self.conductor
+        runtime.extensions[Books] = self._oracles
+        offload.install(runtime)
+
+        async def main() -> T:
+            try:
+                if world is None:
+                    value = await scenario()
+                else:
+                    async with world.running():
+                        value = await scenario(world)
+            except Cancelled:
+                self._look_for_leaks(runtime)
+                raise
+            self._look_for_leaks(runtime)
+            return value
+
+        main.__qualname__ = getattr(scenario, "__qualname__", "scenario")
+        return runtime.run(main)
+
+    def _look_for_leaks(self, runtime: Runtime) -> None:
+        """The scenario is over: what has it left?"""
+        self._left.extend(self._oracles.leaks(runtime.timers, runtime.network))
+
+    def _at_rest(self) -> bool:
+        """Nobody is ready, and nothing is due."""
+        if self.conductor.cancel_who_arrived():
+            return True
+        self._oracles.look()
+        return False
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from conc.lowlevel import Task
+from conc_testing.sim.created import OUR_PACKAGES
 
 
 class Standing(NamedTuple):
@@ -36,7 +37,7 @@ def standing(task: Task[Any]) -> Standing:
         )
         if frame is None:
             break
-        if frame.f_globals.get("__name__", "").partition(".")[0] == "conc":
+        if frame.f_globals.get("__name__", "").partition(".")[0] in OUR_PACKAGES:
             if not operation:
                 operation = coro.__qualname__
                 subject = frame.f_locals.get("self")
