@@ -30,6 +30,14 @@ test: $(VENV)/.with-test $(VENV)/.with-demo ## the whole suite, stress tests at 
 soak: $(VENV)/.with-test ## the stress tests at full size
 	@CONC_SOAK=1 $(RUN) -m pytest tests/stress $(ARGS)
 
+# What runs on virtual time does the same each time: where threads and real sockets are the subject, it does not.
+LOGGED := -q -m conc --ignore=tests/stress --ignore=tests/repo --ignore=tests/bench --conc-seed=7 --hypothesis-seed=7
+
+.PHONY: determinism
+determinism: $(VENV)/.with-test ## the tests on virtual time, twice with one seed: both times the same must happen
+	@for run in first second; do $(RUN) -m pytest $(LOGGED) --conc-log=out/$$run.log || exit 1; done
+	@diff out/first.log out/second.log && echo "The same happened twice in $$(wc -l < out/first.log) runs"
+
 .PHONY: bench
 bench: $(BENCH_VENV)/.ready ## conc beside its peers: tables, JSON, and charts in docs/benchmarks
 	@$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)

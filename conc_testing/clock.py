@@ -2,19 +2,26 @@
 
 The kernel tells the clock when the whole program has come to rest, on all workers: nothing is runnable, nothing is due,
 and nothing that was declared (a thread job, an open portal, `conc.lowlevel.expect_wakeup`) may come from outside. Only
-then does anything happen here, in this order: who waits for the rest itself is resumed; time that a task advances goes
-on to the next deadline; and in automatic mode so does time that nobody advances. Real idle time means nothing.
+then does anything happen here, in this order: who waits for the rest itself is resumed; and unless somebody holds it,
+time that a task advances goes on to the next deadline, and in automatic mode so does time that nobody advances. Real
+idle time means nothing; only a warning comes from it, when time has waited for a while for something from outside.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
-from conc.lowlevel import Task, current_runtime, park, unpark
+from conc.lowlevel import Task, current_runtime, park, task_tree, unpark
+
+logger = logging.getLogger("conc_testing")
+
+PATIENCE: Final = 3  # how many times in a row the kernel finds that time waits for somebody outside until we warn
 
 
 class VirtualClock:
@@ -36,6 +43,7 @@ class VirtualClock:
 
     Invariant: time never runs backwards, and a deadline is not passed before everything due earlier has been done,
     except by a `jump`.
+    Invariant: while anybody holds it, time moves by a `jump` only.
     """
 
     virtual = True
@@ -48,6 +56,10 @@ class VirtualClock:
         self._resting: deque[Task[Any]] = deque()
         self._journeys: list[_Journey] = []
         self._lock = Lock()  # of the two lines above: whoever is taken off decides what becomes of the wait
+        self._holds: dict[_Hold, None] = {}
+        self._is_held = False  # whether it was for a hold that time did not move when the program last came to rest
+        self._outsiders: Callable[[], tuple[str, ...]] | None = None  # for whom time stood still then
+        self._warned_of: tuple[str, ...] = ()
         self._look_again: Callable[[], None] | None = None
 
     # ---- for tests ----------------------------------------------------------------------------------------------
@@ -101,8 +113,37 @@ class VirtualClock:
         _check_duration(seconds)
         with self._lock:
             self._now += seconds
-        if self._look_again is not None:
-            self._look_again()
+        self._moved()
+
+    def hold(self, reason: str = "") -> AbstractContextManager[None]:
+        """``with clock.hold("two requests are under way"):`` time does not move on by itself inside the block.
+
+        What can be done without time passing is done; then the program rests, for as long as anybody holds the time.
+        Automatic time stands still, and `advance` waits; `settle` and `jump` do not mind. Where nothing else can wake
+        the program, that is a `Deadlock`, which names the holds. From any task or thread.
+
+        Args:
+            reason: why, for people who look.
+
+        Raises:
+            TypeError: `reason` is not a string.
+
+        Checkpoint: never.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be a string, not {reason!r}")
+        return _Hold(self, reason)
+
+    @property
+    def held_by(self) -> tuple[str, ...]:
+        """Why time stood still when the program last came to rest, in words: empty if there was nothing in its way.
+
+        Open holds, ``'hold("backup")'``, and what may wake a task from outside: ``'to_thread(load_page)'``, ``'an open
+        portal'``, the words given to `conc.lowlevel.expect_wakeup`. From any thread.
+        """
+        outsiders = self._outsiders
+        holds = list(self._holds) if self._is_held or outsiders is not None else []
+        return (*map(str, holds), *(() if outsiders is None else outsiders()))
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self._now:.6g} s, {'automatic' if self.auto else 'moved by hand'}>"
@@ -121,22 +162,42 @@ class VirtualClock:
         """The program is at rest: resume who waits for that, or move on. False if there is nothing to be done."""
         if deadline <= self._now:
             return True  # a worker has not seen yet what a jump has made due
+        self._outsiders = None
+        self._warned_of = ()
         with self._lock:
+            self._is_held = False
             task: Task[Any] | None = None
             journey = min(self._journeys, key=_target, default=None)
             if self._resting:
                 task = self._resting.popleft()
-            elif journey is not None and journey.target < deadline:
+            elif journey is not None and journey.target < deadline and not self._is_kept_from(journey.target):
                 self._journeys.remove(journey)
                 self._now = max(self._now, journey.target)
                 task = journey.task
-            elif deadline != math.inf and (journey is not None or self.auto):
+            elif deadline != math.inf and (journey is not None or self.auto) and not self._is_kept_from(deadline):
                 self._now = deadline
             else:
                 return False
         if task is not None:
             unpark(task)
         return True
+
+    def stands_still(self, outsiders: Callable[[], tuple[str, ...]], times: int) -> None:
+        """The program is at rest, but for somebody outside: say so if it lasts, for nobody may ever come."""
+        self._outsiders = outsiders
+        if times < PATIENCE:
+            return
+        names = outsiders()
+        if names == self._warned_of:
+            return
+        self._warned_of = names
+        logger.warning(
+            "virtual time stands still at %g s: all tasks wait, and time waits for what may come from outside, %s. "
+            "Who waits for what:\n%s",
+            self._now,
+            ", ".join(names),
+            task_tree(current_runtime()),
+        )
 
     def attach(self, look_again: Callable[[], None] | None) -> None:
         """A run begins, or has ended.
@@ -150,6 +211,18 @@ class VirtualClock:
                 "nothing about another; make a VirtualClock for each"
             )
         self._look_again = look_again
+        self._outsiders = None
+
+    def _is_kept_from(self, moment: float) -> bool:
+        """Whether somebody holds the time, so that it does not come to `moment`. Under the lock."""
+        self._is_held = bool(self._holds) and moment > self._now
+        return self._is_held
+
+    def _moved(self) -> None:
+        """Time was moved, or may move again: the program looks what there is to do."""
+        look_again = self._look_again
+        if look_again is not None:
+            look_again()
 
     def _check_own(self, name: str) -> None:
         running = current_runtime().clock
@@ -172,6 +245,30 @@ async def settle() -> None:
     if not isinstance(clock, VirtualClock):
         raise RuntimeError("settle() needs virtual time: conc.run(..., clock=conc_testing.VirtualClock())")
     await clock.settle()
+
+
+class _Hold(AbstractContextManager[None]):
+    """The block of `VirtualClock.hold`."""
+
+    def __init__(self, clock: VirtualClock, reason: str) -> None:
+        self._clock = clock
+        self._reason = reason
+
+    def __enter__(self) -> None:
+        clock = self._clock
+        with clock._lock:
+            if self in clock._holds:
+                raise RuntimeError(f"this {self} is entered already; call clock.hold() for each block")
+            clock._holds[self] = None
+
+    def __exit__(self, *error: object) -> None:
+        clock = self._clock
+        with clock._lock:
+            del clock._holds[self]
+        clock._moved()
+
+    def __str__(self) -> str:
+        return f'hold("{self._reason}")' if self._reason else "hold()"
 
 
 class _Rest:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 import traceback
 from itertools import takewhile
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import conc
 from conc.lowlevel import task_tree
@@ -17,26 +18,29 @@ INSIST = 1.0  # seconds between two interrupts
 
 
 class TimeLimit:
-    """``with TimeLimit(runtime, seconds) as limit:`` around a run whose main task is inside ``with limit.scope:``.
+    """``with TimeLimit(seconds) as limit:`` around runs whose main tasks are inside ``with limit.begin(runtime):``.
 
-    A thread watches. When the time is over it writes the report and cancels the scope. If that does not end the run (a
-    blocking call, a task that refuses to die), it interrupts the main thread as a user does who presses Ctrl-C twice:
-    the run has to be on the main thread for that, and the handler of SIGINT Python's own.
+    A thread watches. When the time of a run is over it writes the report and cancels the scope. If that does not end
+    the run (a blocking call, a task that refuses to die), it interrupts the main thread as a user does who presses
+    Ctrl-C twice: the run has to be on the main thread for that, and the handler of SIGINT Python's own.
 
     Args:
-        runtime: what runs inside the block, once.
-        seconds: of real time; None for no limit.
+        seconds: of real time, for each run; None for no limit.
+        what: what is limited, for the report.
 
     Attributes:
-        scope: to be entered by the main task.
-        report: None, or why the run was ended: what all tasks did when the time was over.
+        report: None, or why the last run was ended: what all tasks did when the time was over.
+
+    Invariant: `_until` and `_scope` belong to the last run that has begun.
     """
 
-    def __init__(self, runtime: conc.Runtime, seconds: float | None) -> None:
-        self.scope = conc.CancelScope()
+    def __init__(self, seconds: float | None, what: str = "the test") -> None:
         self.report: str | None = None
-        self._runtime = runtime
+        self._what = what
         self._seconds = seconds
+        self._until = 0.0
+        self._scope: conc.CancelScope | None = None
+        self._runtime: conc.Runtime | None = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._runner = threading.get_ident()
@@ -46,14 +50,27 @@ class TimeLimit:
             and hasattr(signal, "pthread_kill")
         )
 
+    def begin(self, runtime: conc.Runtime, scope: conc.CancelScope | None = None) -> conc.CancelScope:
+        """A run begins, and has all the time. Returns the scope that is cancelled when the time is over.
+
+        Args:
+            runtime: what runs.
+            scope: to be cancelled; a new one, which the main task has to enter, unless given.
+        """
+        self._scope = scope = conc.CancelScope() if scope is None else scope
+        self._runtime = runtime
+        if self._seconds is not None:
+            self._until = time.monotonic() + self._seconds
+            if self._thread is None or not self._thread.is_alive():  # a forked process has not inherited it
+                self._thread = threading.Thread(target=self._watch, name="conc-testing-time-limit", daemon=True)
+                self._thread.start()
+        return scope
+
     def lift(self) -> None:
         """Do not limit this run any more: somebody looks at it with a debugger."""
         self._over.set()
 
     def __enter__(self) -> TimeLimit:
-        if self._seconds is not None:
-            self._thread = threading.Thread(target=self._watch, name="conc-testing-time-limit", daemon=True)
-            self._thread.start()
         return self
 
     def __exit__(
@@ -69,28 +86,38 @@ class TimeLimit:
                     raise
 
     def _watch(self) -> None:
-        if self._over.wait(self._seconds):
-            return
-        tree = task_tree(self._runtime)
-        if tree is None:
+        while (left := self._until - time.monotonic()) > 0:
+            if self._over.wait(left):
+                return
+        runtime, scope = self._runtime, self._scope
+        tree = None if runtime is None else task_tree(runtime)
+        if runtime is None or tree is None or scope is None:
             return  # it is ending at this moment
-        report = f"the test did not end within {self._seconds:g} s of real time. Who waits for what:\n{tree}"
-        standing = self._standing()
+        report = f"{self._what} did not end within {self._seconds:g} s of real time. Who waits for what:\n{tree}"
+        held_by = ", ".join(getattr(runtime.clock, "held_by", ()))
+        if held_by:
+            report += f"\nVirtual time stood still for {held_by}."
+        standing = _standing(self._runner)
         if standing:
             report += f"\nThe thread of the run is busy here:\n{standing}"
+        for thread in threading.enumerate():
+            if thread.name.startswith("conc-thread-") and (standing := _standing(thread.ident)):
+                report += f"\n{thread.name}, which runs a function for to_thread, is busy here:\n{standing}"
         self.report = report
-        self.scope.cancel("the time limit of the test")
+        scope.cancel(f"the time limit of {self._what}")
         if self._interruptible and not self._over.wait(GRACE):
             while not self._over.wait(INSIST):
                 signal.pthread_kill(self._runner, signal.SIGINT)
 
-    def _standing(self) -> str:
-        """What the thread of the run is doing: the frames inside the step of its task."""
-        innermost = sys._current_frames().get(self._runner)
-        frames = list(
-            takewhile(
-                lambda frame: not frame[0].f_globals.get("__name__", "").startswith("conc._kernel."),
-                traceback.walk_stack(innermost),
-            )
-        )
-        return "".join(traceback.StackSummary.extract(reversed(frames)).format()).rstrip()
+
+def _standing(ident: int | None) -> str:
+    """What a thread is doing: the frames inside the step of its task, or the function of its job."""
+    innermost = sys._current_frames().get(ident or 0)
+    frames = list(takewhile(lambda frame: not _is_machinery(frame[0]), traceback.walk_stack(innermost)))
+    return "".join(traceback.StackSummary.extract(reversed(frames)).format()).rstrip()
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    """Whether it is what runs tasks and jobs."""
+    module: str = frame.f_globals.get("__name__", "")
+    return module.startswith(("conc._kernel.", "conc.threads."))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Callback:
     """A call that is to come. Made by `call_at`.
 
-    Invariant: `_worker` is its worker exactly while it stands in that worker's timers.
+    Invariant: `_worker` is its worker until it is called, or called off; so long it stands in that worker's timers, or
+    was taken out of them at this moment, to be called.
     """
 
     __slots__ = ("_deadline", "_fn", "_worker")
@@ -30,7 +31,10 @@ class Callback:
     def cancel(self) -> bool:
         """Call it off: False if it was called, or called off, already. On the thread that made it."""
         worker, self._worker = self._worker, None
-        return worker is not None and worker.timers.remove(self._deadline, self)
+        if worker is None:
+            return False
+        worker.timers.remove(self._deadline, self)  # it is not there any more if it is about to be called
+        return True
 
     def expire(self) -> None:
         """The time has come: called by the worker."""

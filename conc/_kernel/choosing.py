@@ -78,6 +78,7 @@ class Choice:
     Invariant: `token` holds one thing until the wait is decided, by whoever takes it: a grant, or a cancellation.
     Invariant: `winner` is the branch that was granted, from the moment its task is resumed until `end`.
     Invariant: there are branches only while it waits, for they and the choice hold one another.
+    Invariant: it is the `value` of its task from when that waits until it has left all lines.
     """
 
     __slots__ = ("began", "branches", "task", "token", "winner")
@@ -114,7 +115,7 @@ class Choice:
                     done = index, operation, granted
                     break
             else:
-                task.wait = self
+                task.wait = task.value = self
                 self.branches = [Branch(self, index, operation) for index, operation in operations]
                 for branch in self.branches:
                     if branch.operation.queue is not None:
@@ -161,6 +162,7 @@ class Choice:
         """Give up the places in all lines but the winner's, and serve whom that frees. By the owner of the task."""
         branches, self.branches = self.branches, []
         winner, self.winner = self.winner, None
+        self.task.value = None
         for branch in branches:
             if branch is not winner:
                 branch.operation.leave(branch)

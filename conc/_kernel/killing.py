@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conc._kernel.choosing import Choice
 from conc._kernel.current import current_worker
 from conc._kernel.ending import ATTEMPTS, is_over
 from conc._kernel.joining import tell_joiners
+from conc._kernel.suspend import GRANTED
 from conc._kernel.task import CANCELLED, Task
 from conc._kernel.tree import open_nurseries
 from conc.errors import Cancelled
@@ -59,6 +61,10 @@ def kill(task: Task[Any], reason: str = "killed") -> list[Task[Any]]:
         if worker.watched:
             worker.watched.task_exited(one)
     worker.crew.killed.extend(family)
+    for waiting in _nurseries_that_wait_for_a_start(family):
+        waiting._starting -= 1
+        if waiting.parent_task not in dead:
+            waiting.all_ended()
     nursery.child_ended(task, None)
     return family
 
@@ -72,9 +78,17 @@ def _family(task: Task[Any]) -> list[Task[Any]]:
     return family
 
 
+def _nurseries_that_wait_for_a_start(family: list[Task[Any]]) -> list[Nursery]:
+    """Those in which the tasks were about to start children, with ``nursery.start``."""
+    rooms = [room for task in family for room in open_nurseries(task)]
+    return [room._room_for for room in rooms if hasattr(room, "_room_for")]
+
+
 def _withdraw(worker: Worker, task: Task[Any]) -> None:
     """Take a task out of whatever could make it run again."""
     wait: Any = task.wait
+    if wait is GRANTED and isinstance(task.value, Choice):
+        task.value.leave()  # it was decided, and stands in its other lines
     if wait is not None and not wait.withdraw(task) and hasattr(wait, "abandon"):
         wait.abandon()
     for queue in (worker.ready, worker.inbox):
@@ -85,6 +99,8 @@ def _withdraw(worker: Worker, task: Task[Any]) -> None:
         worker.roots.pop(task, None)
         if task.strand in worker.fresh:
             worker.fresh.remove(task.strand)
+            task.strand.worker = worker  # who answers its mail: those who join it
+            worker.deliver(task.strand)
     scope: Any = task.scope
     while scope is not None and scope is not task.base_scope:
         if scope in worker.unarmed:
@@ -104,6 +120,7 @@ def bury(worker: Worker) -> None:
         if coro is None or task.strand.worker is not worker:
             continue
         worker.task = task
+        outcome = task.wait, task.value
         for _ in range(ATTEMPTS):
             try:
                 coro.close()
@@ -112,4 +129,5 @@ def bury(worker: Worker) -> None:
             if is_over(coro):
                 break
         task.coro = None
+        task.wait, task.value = outcome  # which clean-up that began to wait has written over
         worker.task = None

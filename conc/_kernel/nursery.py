@@ -43,8 +43,10 @@ class Nursery:
     Invariant: the nursery closes only when there are no children, no starts under way, and no mail for it.
     """
 
-    __slots__ = ("_child_cancelled", "_closed", "_errors", "_home", "_starting", "_waiting", "cancel_scope", "children",
-                 "parallel", "parent_task", "strand")  # fmt: skip
+    __slots__ = ("_child_cancelled", "_closed", "_errors", "_home", "_room_for", "_starting", "_waiting",
+                 "cancel_scope", "children", "parallel", "parent_task", "strand")  # fmt: skip
+
+    _room_for: Nursery  # of the nursery of a `start`: where the child is to move to
 
     def __init__(self, parent_task: Task[Any] | None, strand: Strand, scope: CancelScope, parallel: bool) -> None:
         self.parallel = parallel
@@ -204,6 +206,7 @@ class Nursery:
         try:
             async with open_nursery() as waiting_room:
                 status._room = waiting_room
+                waiting_room._room_for = self
                 name = name or function_name(async_fn)
                 child = waiting_room.start_soon(with_status(async_fn, status), *args, name=name)
                 status._child = child

@@ -60,61 +60,67 @@ async def test_tasks_stand_below_the_nursery_that_they_were_started_in() -> None
         nursery.cancel_scope.cancel()
 
 
-async def test_a_walk_gives_parents_before_children_and_siblings_in_order(nursery: conc.Nursery) -> None:
+async def test_a_walk_gives_parents_before_children_and_siblings_in_order() -> None:
     async def parent() -> None:
         async with conc.open_nursery() as children:
             children.start_soon(forever, name="b")
             children.start_soon(forever, name="c")
 
-    nursery.start_soon(parent, name="a")
-    nursery.start_soon(forever, name="d")
-    await settle()
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(parent, name="a")
+        nursery.start_soon(forever, name="d")
+        await settle()
 
-    assert [node.name for node in tree().walk()][1:] == ["a", "b", "c", "d"]
+        assert [node.name for node in tree().walk()][1:] == ["a", "b", "c", "d"]
+        nursery.cancel_scope.cancel()
 
 
-async def test_each_state_is_told_apart(nursery: conc.Nursery) -> None:
+async def test_each_state_is_told_apart() -> None:
     async def spins() -> None:
         while True:
             await conc.checkpoint()
 
-    ready = nursery.start_soon(spins)
-    parked = nursery.start_soon(forever)
-    await conc.checkpoint()
-    fresh = nursery.start_soon(forever)
-    async with conc.open_nursery(parallel=True) as strands:
-        unstarted = strands.start_soon(forever)
+    async with conc.open_nursery() as nursery:
+        ready = nursery.start_soon(spins)
+        parked = nursery.start_soon(forever)
+        await conc.checkpoint()
+        fresh = nursery.start_soon(forever)
+        async with conc.open_nursery(parallel=True) as strands:
+            unstarted = strands.start_soon(forever)
 
-        states = {node.id: (node.state, node.worker) for node in tree().walk()}
+            states = {node.id: (node.state, node.worker) for node in tree().walk()}
 
-        assert states.pop(tree().id) == ("running", 0)
-        assert states == {
-            ready.id: ("ready", 0),
-            parked.id: ("parked", 0),
-            fresh.id: ("fresh", 0),
-            unstarted.id: ("fresh", None),
-        }
-        strands.cancel_scope.cancel()
+            assert states.pop(tree().id) == ("running", 0)
+            assert states == {
+                ready.id: ("ready", 0),
+                parked.id: ("parked", 0),
+                fresh.id: ("fresh", 0),
+                unstarted.id: ("fresh", None),
+            }
+            strands.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
 
 
-async def test_a_parked_task_says_what_it_waits_for_and_since_when(clock: VirtualClock, nursery: conc.Nursery) -> None:
+async def test_a_parked_task_says_what_it_waits_for_and_since_when(clock: VirtualClock) -> None:
     semaphore = Semaphore(0)
     left, right = socket.socketpair()
-    joined = nursery.start_soon(forever, name="joined")
-    nursery.start_soon(Event().wait, name="event")
-    nursery.start_soon(semaphore.acquire, name="semaphore")
-    nursery.start_soon(conc.sleep, 100.0, name="sleep")
-    nursery.start_soon(joined.join, name="join")
-    nursery.start_soon(wait_readable, left, name="descriptor")
-    await clock.advance(1.5)
-    await clock.advance(1.0)
+    async with conc.open_nursery() as nursery:
+        joined = nursery.start_soon(forever, name="joined")
+        nursery.start_soon(Event().wait, name="event")
+        nursery.start_soon(semaphore.acquire, name="semaphore")
+        nursery.start_soon(conc.sleep, 100.0, name="sleep")
+        nursery.start_soon(joined.join, name="join")
+        nursery.start_soon(wait_readable, left, name="descriptor")
+        await clock.advance(1.5)
+        await clock.advance(1.0)
 
-    top = tree()
-    reasons = {node.name: (node.reason, node.waited) for node in top.walk() if node is not top}
-    number = left.fileno()
-    named_task = {task.name: task for task in nursery.children}
-    named_task["descriptor"].cancel()
-    await settle()
+        top = tree()
+        reasons = {node.name: (node.reason, node.waited) for node in top.walk() if node is not top}
+        number = left.fileno()
+        named_task = {task.name: task for task in nursery.children}
+        named_task["descriptor"].cancel()
+        await settle()
+        nursery.cancel_scope.cancel()
     left.close()
     right.close()
 

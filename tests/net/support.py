@@ -1,4 +1,4 @@
-"""Running a test on a network, real or fake, with a limit; and streams to play with."""
+"""Running a test on a network, real or simulated, with a limit; and streams to play with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import conc
 from conc._os.select_poller import SelectPoller
 from conc.lowlevel import Poller
 from conc.net import TcpStream, connect_tcp, listen_tcp
-from tests.net.fake_network import FakeNetwork
+from conc_testing import SimNetwork, VirtualClock
 
 T = TypeVar("T")
 
@@ -30,25 +30,30 @@ def run(
     workers: int = 1,
     seconds: float = SECONDS_AT_MOST,
 ) -> T:
-    """``conc.run`` for a test: it takes `seconds` at most."""
+    """``conc.run`` for a test: it takes `seconds` at most. On a simulated network these are virtual, and at the end all
+    sockets must be closed."""
 
     async def limited() -> T:
         with conc.fail_after(seconds):
             return await main(*args)
         raise AssertionError("fail_after lets nothing pass")
 
-    return conc.run(limited, network=network, poller=poller, workers=workers)
+    if not isinstance(network, SimNetwork):
+        return conc.run(limited, network=network, poller=poller, workers=workers)
+    value = conc.run(limited, network=network, clock=VirtualClock())
+    network._check()
+    assert network.open_sockets() == []
+    return value
 
 
 def on_every_network(test: Callable[[], Awaitable[None]]) -> Callable[[str], None]:
-    """A test that holds on loopback, with the poller of the system and with a level-triggered one, and in memory; where
-    all sockets must be closed at its end."""
+    """A test that holds on loopback, with the poller of the system and with a level-triggered one, and in a simulation:
+    so the simulated network cannot drift away from the real one."""
 
-    @pytest.mark.parametrize("kind", ["loopback", "level-triggered", "in memory"])
+    @pytest.mark.parametrize("kind", ["loopback", "level-triggered", "simulated"])
     def everywhere(kind: str) -> None:
-        network = FakeNetwork() if kind == "in memory" else None
+        network = SimNetwork() if kind == "simulated" else None
         run(test, network=network, poller=SelectPoller if kind == "level-triggered" else None)
-        assert network is None or network.left_open() == []
 
     everywhere.__name__ = everywhere.__qualname__ = test.__name__
     everywhere.__module__ = test.__module__

@@ -13,18 +13,22 @@ import conc
 import conc.net.network
 from conc.net import connect_tcp, listen_tcp
 from conc.net.connecting import interleave
-from conc_testing import VirtualClock
-from tests.net.fake_network import FakeNetwork
+from conc_testing import SimNetwork
 from tests.net.support import connected, on_every_network, run
 
-V6, V4 = ["fd00::1", "fd00::2"], ["10.0.0.1", "10.0.0.2"]
+V6, V4 = ["fd99::1", "fd99::2"], ["10.99.0.1", "10.99.0.2"]
 
 
-def on_virtual_time(network: FakeNetwork, main: Any, *args: Any) -> Any:
-    """Run on a fake network, where all times are exact; nothing may be left open."""
-    result = conc.run(main, *args, network=network, clock=VirtualClock())
-    assert network.left_open() == []
-    return result
+def everybody(*addresses: str, silent: tuple[str, ...] = (), ipv6: bool = True) -> SimNetwork:
+    """A network, where all times are exact, in which the name "everybody" stands for these addresses of this host; but
+    `silent` ones never answer."""
+    network = SimNetwork(ipv6=ipv6)
+    network.names.set("everybody", *addresses)
+    network.add_host("silent")
+    network.partition("silent")
+    for address in addresses:
+        network.add_address("silent" if address in silent else "local", address)
+    return network
 
 
 async def race(listening: list[str], **options: Any) -> tuple[str, float]:
@@ -40,42 +44,42 @@ async def race(listening: list[str], **options: Any) -> tuple[str, float]:
 
 
 def test_the_first_address_that_answers_is_taken_at_once() -> None:
-    network = FakeNetwork({"everybody": V6 + V4})
+    network = everybody(*V6, *V4)
 
-    assert on_virtual_time(network, race, V4 + V6) == (V6[0], 0)
+    assert run(race, V4 + V6, network=network) == (V6[0], 0)
 
 
 def test_an_address_that_does_not_answer_holds_up_the_next_for_a_quarter_of_a_second() -> None:
-    network = FakeNetwork({"everybody": V6 + V4}, silent=(V6[0],))
+    network = everybody(*V6, *V4, silent=(V6[0],))
 
-    assert on_virtual_time(network, race, V4) == (V4[0], 0.25)
+    assert run(race, V4, network=network) == (V4[0], 0.25)
 
 
 def test_an_address_that_refuses_holds_up_nobody() -> None:
-    network = FakeNetwork({"everybody": V6 + V4})
+    network = everybody(*V6, *V4)
 
-    assert on_virtual_time(network, race, V4[1:]) == (V4[1], 0)
+    assert run(race, V4[1:], network=network) == (V4[1], 0)
 
 
 def test_the_families_take_turns() -> None:
-    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, V4[0]))
+    network = everybody(*V6, *V4, silent=(*V6, V4[0]))
 
-    assert on_virtual_time(network, race, V4[1:]) == (V4[1], 0.75)
+    assert run(race, V4[1:], network=network) == (V4[1], 0.75)
 
 
 def test_the_delay_can_be_chosen() -> None:
-    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, V4[0]))
+    network = everybody(*V6, *V4, silent=(*V6, V4[0]))
 
     async def main() -> tuple[str, float]:
         return await race(V4[1:], happy_eyeballs_delay=0.05)
 
-    host, took = on_virtual_time(network, main)
+    host, took = run(main, network=network)
     assert host == V4[1]
     assert took == pytest.approx(0.15)
 
 
 def test_if_nobody_answers_the_errors_of_all_are_told() -> None:
-    network = FakeNetwork({"everybody": V6 + V4})
+    network = everybody(*V6, *V4)
 
     async def main() -> None:
         with pytest.raises(ConnectionRefusedError, match="no address of 'everybody' port 80 answers: cannot") as caught:
@@ -83,37 +87,39 @@ def test_if_nobody_answers_the_errors_of_all_are_told() -> None:
         group = caught.value.__cause__
         assert isinstance(group, ExceptionGroup)
         assert [str(error).split(" to ")[1] for error in group.exceptions] == [
-            f"{host}: Connection refused" for host in ("[fd00::1]:80", "10.0.0.1:80", "[fd00::2]:80", "10.0.0.2:80")
+            f"{host}: Connection refused" for host in ("[fd99::1]:80", "10.99.0.1:80", "[fd99::2]:80", "10.99.0.2:80")
         ]
 
-    on_virtual_time(network, main)
+    run(main, network=network)
 
 
 def test_different_errors_make_an_error_without_a_number() -> None:
-    network = FakeNetwork({"everybody": [V6[0], V4[0]]}, no_ipv6=True)
+    network = everybody(V6[0], V4[0], ipv6=False)
 
     async def main() -> None:
         with pytest.raises(OSError, match=r"Address family not supported.*; .*refused") as caught:
             await connect_tcp("everybody", 80)
         assert caught.value.errno is None
 
-    on_virtual_time(network, main)
+    run(main, network=network)
 
 
 def test_a_cancelled_race_leaves_no_connection() -> None:
-    network = FakeNetwork({"everybody": V6 + V4}, silent=(*V6, *V4))
+    network = everybody(*V6, *V4, silent=(*V6, *V4))
 
     async def main() -> None:
-        with conc.move_on_after(0.6) as scope:
-            await connect_tcp("everybody", 80)
-        assert scope.cancelled_caught
-        assert len(network.opened) == 3
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(connect_tcp, "everybody", 80)
+            await conc.sleep(0.6)
+            assert network.netstat("local").count("SYN_SENT") == 3
+            nursery.cancel_scope.cancel()
+        assert len(network.netstat("local")) == 0
 
-    on_virtual_time(network, main)
+    run(main, network=network)
 
 
 def test_a_race_that_is_won_and_cancelled_in_one_moment_leaves_no_connection() -> None:
-    network = FakeNetwork({"everybody": V6 + V4})
+    network = everybody(*V6, *V4)
 
     async def main() -> None:
         async with await listen_tcp(V6[0], 80):
@@ -127,20 +133,21 @@ def test_a_race_that_is_won_and_cancelled_in_one_moment_leaves_no_connection() -
                 if isinstance(task.outcome, Value):
                     await task.outcome.value.aclose()
 
-    on_virtual_time(network, main)
+    run(main, network=network)
 
 
 def test_two_that_answer_in_one_moment_leave_one_connection() -> None:
-    network = FakeNetwork({"everybody": [V6[0], V4[0]]})
+    network = everybody(V6[0], V4[0])
 
     async def main() -> tuple[str, float]:
         return await race([V6[0], V4[0]], happy_eyeballs_delay=0)
 
-    assert on_virtual_time(network, main) == (V6[0], 0)
+    assert run(main, network=network) == (V6[0], 0)
 
 
 def test_a_connection_from_a_given_address_uses_the_families_that_it_has() -> None:
-    network = FakeNetwork({"everybody": V6 + V4})
+    network = everybody(*V6, *V4)
+    network.add_address("local", "10.9.9.9")
 
     async def main() -> None:
         async with await listen_tcp(V4[1], 80):
@@ -150,7 +157,7 @@ def test_a_connection_from_a_given_address_uses_the_families_that_it_has() -> No
             with pytest.raises(OSError, match="have no address family in common"):
                 await connect_tcp(V4[1], 80, local_host="fd00::9")
 
-    on_virtual_time(network, main)
+    run(main, network=network)
 
 
 def test_interleaving_keeps_the_order_within_each_family_and_drops_what_comes_twice() -> None:

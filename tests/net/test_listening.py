@@ -14,8 +14,8 @@ import conc
 from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc.net.network import SystemNetwork
-from conc_testing import VirtualClock
-from tests.net.fake_network import FakeNetwork, FakeSocket
+from conc_testing import SimNetwork
+from conc_testing.net.sockets import SimSocket
 from tests.net.support import on_every_network, run
 
 
@@ -31,7 +31,11 @@ class Localhost(SystemNetwork):
         return await super().resolve(host, port, **options)
 
 
-BOTH = {"both": ["127.0.0.1", "::1"]}
+def simulated(*, ipv6: bool = True) -> SimNetwork:
+    """A simulated network where "both" stands for the two loopback addresses."""
+    network = SimNetwork(ipv6=ipv6)
+    network.names.set("both", "127.0.0.1", "::1")
+    return network
 
 
 def has_ipv6() -> bool:
@@ -45,7 +49,7 @@ def has_ipv6() -> bool:
 
 def networks_with_two_addresses() -> list[Any]:
     real = pytest.param(Localhost, id="real", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here"))
-    return [real, pytest.param(lambda: FakeNetwork(BOTH), id="fake")]
+    return [real, pytest.param(simulated, id="simulated")]
 
 
 @pytest.mark.parametrize("network", networks_with_two_addresses())
@@ -146,7 +150,7 @@ def test_no_host_means_all_addresses_of_this_machine() -> None:
 
 
 def test_a_machine_without_ipv6_listens_on_what_it_has() -> None:
-    network = FakeNetwork(BOTH, no_ipv6=True)
+    network = simulated(ipv6=False)
 
     async def main() -> None:
         async with await listen_tcp("both", 0) as listener:
@@ -155,11 +159,10 @@ def test_a_machine_without_ipv6_listens_on_what_it_has() -> None:
             await listen_tcp("::1", 0)
 
     run(main, network=network)
-    assert network.left_open() == []
 
 
 def test_a_free_port_that_is_taken_at_the_second_address_is_given_up_for_another() -> None:
-    network = FakeNetwork(BOTH)
+    network = simulated()
 
     async def main() -> None:
         async with await listen_tcp("::1", 49_152), await listen_tcp("::1", 49_153):
@@ -167,7 +170,6 @@ def test_a_free_port_that_is_taken_at_the_second_address_is_given_up_for_another
                 assert listener.port == 49_154
 
     run(main, network=network)
-    assert network.left_open() == []
 
 
 @on_every_network
@@ -210,9 +212,9 @@ async def test_a_cancelled_accept_loses_no_connection() -> None:
         cancelled = 0
 
         async def connect() -> None:
-            for _ in range(100):
+            for number in range(100):
                 clients.append(await connect_tcp("127.0.0.1", listener.port))
-                await conc.sleep(0.0002)
+                await conc.sleep(0.0002 * (number % 3))
 
         async with conc.open_nursery() as nursery:
             nursery.start_soon(connect)
@@ -301,38 +303,37 @@ async def test_connections_that_nobody_accepted_are_reset_by_closing() -> None:
 
 
 def test_connections_that_broke_in_the_queue_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    accept = FakeSocket.accept
+    accept = SimSocket.accept
     failures = [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN]
 
-    def flaky(self: FakeSocket) -> Any:
-        if failures and self.queue:
+    def flaky(self: SimSocket) -> Any:
+        if failures and self._listener:
             raise OSError(failures.pop(), "broke")
         return accept(self)
 
-    monkeypatch.setattr(FakeSocket, "accept", flaky)
+    monkeypatch.setattr(SimSocket, "accept", flaky)
 
     async def main() -> None:
         async with await listen_tcp("127.0.0.1", 0) as listener:
             async with await connect_tcp("127.0.0.1", listener.port), await listener.accept():
                 assert failures == []
 
-    run(main, network=FakeNetwork())
+    run(main, network=SimNetwork())
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_an_exhausted_system_is_an_error_of_accept_and_holds_up_serve_for_a_tenth_of_a_second(
     number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    accept = FakeSocket.accept
+    accept = SimSocket.accept
     failures = [number] * 4
 
-    def exhausted(self: FakeSocket) -> Any:
-        if failures and self.queue:
+    def exhausted(self: SimSocket) -> Any:
+        if failures and self._listener:
             raise OSError(failures.pop(), "nothing left")
         return accept(self)
 
-    monkeypatch.setattr(FakeSocket, "accept", exhausted)
-    network = FakeNetwork()
+    monkeypatch.setattr(SimSocket, "accept", exhausted)
 
     async def answer(stream: TcpStream) -> None:
         await stream.write_all(b"served")
@@ -348,8 +349,7 @@ def test_an_exhausted_system_is_an_error_of_accept_and_holds_up_serve_for_a_tent
             await listener.aclose()
 
     with caplog.at_level(logging.WARNING, "conc.net"):
-        conc.run(main, network=network, clock=VirtualClock())
-    assert network.left_open() == []
+        run(main, network=SimNetwork())
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
     assert "cannot accept, trying again every 0.1 s" in said[0]

@@ -10,6 +10,7 @@ ROWS = [*range(1, 20), 34, 35, 37]  # operations that are cancelled
 CASES = [*map(str, ROWS), *(f"N{number}" for number in range(1, 25))]
 
 NAMED = re.compile(r"`(?P<path>tests/[\w/]+\.py)::(?P<name>\w+)`")
+MAKES_A_TEST = re.compile(r"\w+\.TestCase$|Case\(")  # of Hypothesis; of the zoo
 NOT_HERE = "does not apply: "
 
 
@@ -23,14 +24,14 @@ def rows(page: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def names_of_tests(sources: Iterable[Source]) -> dict[str, set[str]]:
-    """The tests of each file: functions, and what Hypothesis makes of a state machine."""
+    """The tests of each file: functions, what Hypothesis makes of a state machine, and the cases of the zoo."""
     return {source.path: set(_tests_of(source.tree)) for source in sources}
 
 
 def _tests_of(tree: ast.Module) -> Iterator[str]:
     yield from (node.name for node in functions(tree) if node.name.startswith("test_"))
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.value).endswith(".TestCase"):
+        if isinstance(node, ast.Assign) and MAKES_A_TEST.match(ast.unparse(node.value)):
             yield from map(ast.unparse, node.targets)
 
 

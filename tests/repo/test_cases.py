@@ -6,7 +6,7 @@ from tests.repo.cases import CASES, missing, names_of_tests
 from tests.repo.sources import ROOT, assert_holds, planted, read_folder
 
 PAGE = ROOT / "docs" / "decisions" / "0007-what-is-tested.md"
-KNOWN = {"tests/a.py": {"test_it_holds", "TestIt"}}
+KNOWN = {"tests/a.py": {"test_it_holds", "TestIt", "CASE"}}
 HEAD = "| row | what | while it waits | in the window |\n|---|---|---|---|\n"
 COMPLETE = HEAD + "".join(f"| {case} | it | `tests/a.py::test_it_holds` | `tests/a.py::TestIt` |\n" for case in CASES)
 
@@ -15,8 +15,16 @@ def test_each_case_is_tested_by_tests_that_exist() -> None:
     assert_holds(missing(PAGE.read_text(encoding="utf-8"), names_of_tests(read_folder("tests"))))
 
 
-def test_tests_are_functions_and_state_machines() -> None:
-    text = "def test_it_holds(): ...\nclass M: ...\nTestIt = M.TestCase\nTEST = 1\ndef helper(): ..."
+def test_the_page_names_each_case_of_the_zoo() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    zoo = [path for path, names in names_of_tests(read_folder("tests/zoo")).items() if "CASE" in names]
+
+    assert zoo, "there is no case in the zoo"
+    assert [path for path in zoo if f"`{path}::CASE`" not in page] == []
+
+
+def test_tests_are_functions_and_state_machines_and_cases_of_the_zoo() -> None:
+    text = "def test_it_holds(): ...\nclass M: ...\nTestIt = M.TestCase\nCASE = Case('N7')\nTEST = 1\ndef helper(): ..."
 
     assert names_of_tests([planted("tests.a", text)]) == KNOWN
 

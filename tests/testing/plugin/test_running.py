@@ -1,31 +1,10 @@
-"""The pytest plugin, on test files of its own."""
-
-from collections.abc import Callable
+"""Tests that the plugin runs: which, with what, on what runtime, and how those are ended that do not end."""
 
 import pytest
 
+from tests.testing.plugin.support import CONFTEST, Run
+
 pytest_plugins = ["pytester"]
-
-Run = Callable[..., pytest.RunResult]
-
-CONFTEST = """
-def pytest_addoption(pluginmanager):
-    if not pluginmanager.has_plugin("conc_testing"):  # conc is on the path, but not installed
-        pluginmanager.import_plugin("conc_testing.pytest_plugin")
-"""
-
-
-@pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
-    """Runs pytest on a file of tests."""
-    pytester.makeconftest(CONFTEST)
-
-    def run_file(text: str, *arguments: str, mode: str = "auto", ini: str = "") -> pytest.RunResult:
-        pytester.makeini(f"[pytest]\nconc_mode = {mode}\n{ini}\n")
-        pytester.makepyfile("import conc, pytest, threading, time\n" + text)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
-
-    return run_file
 
 
 # ---- which tests ------------------------------------------------------------------------------------------------
@@ -217,21 +196,6 @@ async def test_expected(nursery):
     )
 
 
-def test_a_nursery_before_the_test_has_begun_names_the_mistake(run: Run) -> None:
-    result = run(
-        """
-@pytest.fixture
-def server(nursery):
-    nursery.start_soon(conc.sleep_forever)
-
-async def test_server(server): ...
-"""
-    )
-
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*nursery.start_soon: the fixture `nursery` is opened when an async test*"])
-
-
 def test_each_example_of_hypothesis_is_a_run_of_its_own(run: Run) -> None:
     result = run(
         """
@@ -343,7 +307,7 @@ async def test_it(nursery):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["the test did not end within 0.2 s of real time*", "test_it #*", "*waiter #*: waits for a moment in time*"]
+        ["the test did not end within 0.2 s of real time*", "*waiter #*: waits for a moment in time*", "*test_it #*"]
     )
 
 

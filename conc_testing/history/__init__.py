@@ -1,0 +1,1 @@
+"""What several tasks did to one object, and whether a model of it allows that."""
