@@ -117,3 +117,7 @@ class Seat:
 
     def __repr__(self) -> str:
         return f"<Seat, {'empty' if self._task is None else self.reason}>"
+
+    def _check(self) -> None:
+        assert self._task is None or not self._task.ended, "a task that has ended sits here"
+        assert self._expected <= self._calls, "a call is expected that nobody has made"

@@ -99,6 +99,10 @@ class Sequencer:
             if following is not None:
                 following.call()
 
+    def _check(self) -> None:
+        assert set(range(self._turn)) <= self._entered, "a turn was passed by"
+        assert self._broken is not None or all(number >= self._turn for number in self._seats), "a turn has not ended"
+
     def __repr__(self) -> str:
         return f"<Sequencer at {self._turn}{'' if self._broken is None else ', broken'}>"
 

@@ -13,6 +13,7 @@ from conc.lowlevel import Task, checkpoint_if_due, current_runtime, kill
 from conc_testing.net.hosts import CURRENT_PROCESS, Host, Process
 from conc_testing.net.names import Names
 from conc_testing.net.network import SimNetwork
+from conc_testing.net.pausing import Pausing
 from conc_testing.net.settings import TcpSettings
 from conc_testing.sim.choices import Chooser
 
@@ -32,12 +33,14 @@ class World:
 
     Attributes:
         net: the network, a `SimNetwork`: links, partitions, netstat.
+        policy: for ``conc.run(..., policy=world.policy)``, in a program that is to `pause` hosts.
 
     Invariant: a program has a task and a process exactly while it runs.
     """
 
     def __init__(self, *, tcp: TcpSettings | None = None, ipv6: bool = True) -> None:
         self.net = SimNetwork(tcp=tcp, ipv6=ipv6)
+        self.policy = Pausing()
         self._programs: dict[str, _Program] = {}
         self._clients: dict[str, Process] = {}
         self._failed: list[str] = []
@@ -167,14 +170,15 @@ class World:
 
         Raises:
             ValueError: there is no such host, or it has no program of its own.
-            RuntimeError: the program does not run; or nobody directs this run: see `conc_testing.run` and `explore`.
+            RuntimeError: the program does not run; or nobody directs this run, as `conc_testing.run`, `explore` and the
+                attribute `policy` do.
 
         Checkpoint: never.
         """
         program = self._living(name)
         assert program.process is not None, "a program that runs has a process"
         if program.pausing is None:
-            director = _director()
+            director = self._director()
             program.pausing = program.owns
             director.pause(program.pausing)
             program.process.is_paused = True
@@ -231,7 +235,19 @@ class World:
         if pausing is not None:
             if program.process is not None:
                 program.process.is_paused = False
-            _director().resume(pausing)
+            self._director().resume(pausing)
+
+    def _director(self) -> _Director:
+        """Who decides which tasks run, in this run."""
+        director: Any = current_runtime().extensions.get(Chooser)
+        if not hasattr(director, "pause"):
+            director = self.policy
+            if not director.is_asked:
+                raise RuntimeError(
+                    "a host is paused only where somebody directs the tasks: in conc_testing.run and explore, and with "
+                    "conc.run(..., policy=world.policy)"
+                )
+        return director  # type: ignore[no-any-return]
 
     def _check(self) -> None:
         for program in self._programs.values():
@@ -335,11 +351,3 @@ class _Director(Protocol):
 
     def resume(self, belongs: Callable[[Task[Any]], bool]) -> None:
         """Run them again."""
-
-
-def _director() -> _Director:
-    """Who decides which tasks run, in this run."""
-    director: Any = current_runtime().extensions.get(Chooser)
-    if not (hasattr(director, "pause") and hasattr(director, "resume")):
-        raise RuntimeError("a host is paused only where somebody directs the tasks: in conc_testing.run and explore")
-    return director  # type: ignore[no-any-return]

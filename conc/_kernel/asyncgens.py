@@ -14,6 +14,7 @@ from conc._kernel.cancel import CancelScope
 from conc._kernel.detour import Detour
 from conc._kernel.strand import Strand
 from conc._kernel.task import Task
+from conc.errors import Cancelled
 
 if TYPE_CHECKING:
     from conc._kernel.worker import Worker
@@ -45,6 +46,7 @@ class Generators:
         self._worker = worker
         self._alive: dict[int, tuple[weakref.ref[AsyncGeneratorType[Any, Any]], Strand]] = {}
         self._prune_at = 64
+        self._dropped: dict[int, tuple[AsyncGeneratorType[Any, Any], Strand]] = {}  # whose strand has not heard of it
         self._closing: list[Task[Any]] = []
         self._ending = False
         self.errors: list[BaseException] = []
@@ -67,7 +69,14 @@ class Generators:
         # There is none if it was pruned in the moment after the collector had cleared the weak reference. Any strand of
         # the worker will do then, a new one for instance.
         strand = Strand(self._worker, CancelScope()) if entry is None else entry[1]
-        strand.post(lambda: self._start_closing(generator, strand))
+        self._dropped[id(generator)] = (generator, strand)
+        strand.post(lambda: self._close_dropped(id(generator)))
+
+    def _close_dropped(self, number: int) -> None:
+        """The news of a dropped generator has arrived; or the run has ended before it did."""
+        entry = self._dropped.pop(number, None)
+        if entry is not None:
+            self._start_closing(*entry)
 
     def _start_closing(self, generator: AsyncGeneratorType[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
@@ -99,7 +108,7 @@ class Generators:
     def closed(self, task: Task[Any], error: BaseException | None) -> None:
         """A task that closed a generator has ended; what it raised leaves the run at its end."""
         self._closing.remove(task)
-        if error is not None:
+        if error is not None and not isinstance(error, Cancelled):  # it runs in a cancelled scope
             self.errors.append(error)
         if self._ending and not self._closing:
             self._worker.running = False
@@ -112,6 +121,8 @@ class Generators:
     def close_all(self) -> None:
         """The end of the run: close what is left. The worker stops when that is done."""
         self._ending = True
+        for number in list(self._dropped):
+            self._close_dropped(number)
         for reference, strand in list(self._alive.values()):
             generator = reference()
             if generator is not None and generator.ag_frame is not None:  # None: finished, and still referred to

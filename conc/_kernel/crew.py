@@ -193,9 +193,12 @@ class Crew:
     def _may_be_woken(self) -> bool:
         """Whether anything outside may wake a task."""
         try:
-            return any(type(waker) is str or waker.may_wake for waker in self.wakers.values())  # type: ignore[union-attr]
+            for waker in self.wakers.values():
+                if isinstance(waker, str) or waker.may_wake:
+                    return True  # the first, most often
         except RuntimeError:  # the books were changed meanwhile: by somebody who is awake
             return True
+        return False
 
     def _wait_for_others(self) -> tuple[float, Callable[[], None] | None]:
         """All rest, but for somebody outside, for whom virtual time stands still."""

@@ -112,9 +112,9 @@ class Seam:
         if self._stepping is not None:
             self._context.run(self._tell_step_over)
 
-    def in_order(self, due: list[Timer]) -> list[Timer]:
-        """The timers that are due, in the order in which they are to fire."""
-        return due
+    def due(self, now: float) -> list[Timer]:
+        """Take out the timers that are due, in the order in which they are to fire."""
+        return self._worker.timers.due(now)
 
     def _tell_step_over(self) -> None:
         task = self._stepping

@@ -45,7 +45,7 @@ class Director:
         return 0
 
     def order(self, due: Sequence[Timer]) -> int:
-        """The index of the timer that fires first, of several that are due. Asked until one is left."""
+        """The index of the timer that fires first, of several that are due at one moment. Asked until one is left."""
         return 0
 
     def lets_time_pass(self, deadlines: Sequence[float]) -> bool:
@@ -68,10 +68,14 @@ class Steering(Seam):
         super().__init__(worker, None, watchers)
         self._director = director
 
-    def in_order(self, due: list[Timer]) -> list[Timer]:
-        """As the director wants them."""
-        # In a copy: where time was let pass before a step, the context is entered already.
-        return self._context.copy().run(self._ordered, due)
+    def due(self, now: float) -> list[Timer]:
+        """Moment by moment, and those of one moment as the director wants them."""
+        timers = self._worker.timers
+        context = self._context.copy()  # where time was let pass before a step, the context itself is entered already
+        ordered: list[Timer] = []
+        while (moment := timers.next_deadline()) <= now:
+            ordered += context.run(self._ordered, timers.due(moment))
+        return ordered
 
     def _ordered(self, due: list[Timer]) -> list[Timer]:
         ordered = []

@@ -246,8 +246,7 @@ class Worker:
 
     def fire(self, now: float) -> None:
         """Fire the timers that are due."""
-        due = self.timers.due(now)
-        for timer in due if self.seam is None else self.seam.in_order(due):
+        for timer in self.timers.due(now) if self.seam is None else self.seam.due(now):
             timer.expire()
 
     def _rest(self) -> None:

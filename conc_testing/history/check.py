@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from conc_testing.history.history import History
 from conc_testing.history.linearizability import NotLinearizable
 from conc_testing.history.model import Model
-from conc_testing.history.programs import CANCEL, TASK_NAMES, Program, programs, shrink
-from conc_testing.history.selection import most_eventful
+from conc_testing.history.programs import CANCEL, TASK_NAMES, Program, all_programs, alphabet, shrink
 from conc_testing.history.trial import Functions, Trial
+from conc_testing.history.writing import write_programs
 from conc_testing.sim.explore import explore, replay
 from conc_testing.sim.report import Failure, Report
 from conc_testing.sim.search import Budget
@@ -24,7 +24,6 @@ Searching: TypeAlias = "Callable[[Program], tuple[Trial, Report]]"
 
 PLAN: Final = ("delay<=2",)
 PROGRAMS: Final = 30
-CANDIDATES: Final = 20  # are drawn for each program that is chosen
 ACTORS: Final = f"[{TASK_NAMES[0]}-{TASK_NAMES[-1]}]"  # the names of the tasks, as a pattern
 
 
@@ -145,8 +144,8 @@ def check_primitive(
         budget: of the search, for each program; a `conc_testing.Budget`.
         time: as for `conc_testing.explore`.
         timeout: seconds after which an operation is given up, a cancellation like any other. None: never.
-        most_programs: how many programs at most: all that there are, or those, of many drawn at random, in which by
-            the model the most different things happen.
+        most_programs: how many programs at most: all that there are, or those in which, by the model, the most
+            different things happen.
         close: called at the end of each run with what `make` returned.
         seed: of that draw, and of the search.
         jobs: as for `conc_testing.explore`.
@@ -158,8 +157,11 @@ def check_primitive(
     """
     _check_counts(tasks, ops_per_task, most_programs)
     functions, choices = _parse(ops)
-    candidates = programs(choices, tasks, ops_per_task, cancel is True, CANDIDATES * most_programs, seed)
-    chosen = most_eventful(candidates, spec, most_programs, seed)
+    names = TASK_NAMES[:tasks]
+    alphabets = {name: alphabet(choices, name, names, cancel is True) for name in names}
+    chosen = all_programs(alphabets, ops_per_task, most_programs)
+    if chosen is None:
+        chosen = write_programs(spec, alphabets, ops_per_task, most_programs, seed)
 
     def search(program: Program, budget: Budget | None = budget) -> tuple[Trial, Report]:
         trial = Trial(program, spec, make, functions, timeout, close)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from random import Random
 from string import ascii_uppercase
 from typing import Any, Final
 
@@ -71,63 +71,35 @@ class Program:
         return "\n".join(f"  {name}: {'; '.join(map(str, steps))}" for name, steps in self.tasks)
 
 
-def programs(
-    calls: Mapping[str, Sequence[tuple[Any, ...]]], tasks: int, steps: int, cancel: bool, most: int, seed: int
-) -> list[Program]:
-    """At most so many different programs: all there are, if they are not more; else some, drawn at random.
-
-    Args:
-        calls: the operations, with the arguments to choose from.
-        tasks: how many tasks.
-        steps: how many steps each of them does.
-        cancel: whether tasks also cancel one another.
-        most: how many programs.
-        seed: of the draw.
-    """
-    names = TASK_NAMES[:tasks]
-    letters = [Step(name, args) for name, choices in calls.items() for args in choices]
-    alphabets = [[*letters, *(Step(CANCEL, (other,)) for other in names if cancel and other != name)] for name in names]
-    total = 1
-    for alphabet in alphabets:
-        total *= len(alphabet) ** steps
-    if total <= 4 * most:
-        every = [program for program in _all(names, alphabets, steps) if _is_sensible(program)]
-        return every[:most] if len(every) <= most else Random(seed).sample(every, most)
-    random = Random(seed)
-    found: dict[Program, None] = {}
-    for _ in range(20 * most):
-        program = _numbered(names, [random.choices(alphabet, k=steps) for alphabet in alphabets])
-        if _is_sensible(program):
-            found[program] = None
-        if len(found) == most:
-            break
-    return list(found)
+def alphabet(calls: Mapping[str, Sequence[tuple[Any, ...]]], name: str, others: str, cancel: bool) -> list[Step]:
+    """All that the task `name` may do, with these arguments to choose from; if it may `cancel`, to these others."""
+    letters = [Step(operation, args) for operation, choices in calls.items() for args in choices]
+    return letters + [Step(CANCEL, (other,)) for other in others if cancel and other != name]
 
 
-def _all(names: str, alphabets: list[list[Step]], steps: int) -> Iterator[Program]:
-    for chosen in product(*(product(alphabet, repeat=steps) for alphabet in alphabets)):
-        yield _numbered(names, chosen)
+def all_programs(alphabets: Mapping[str, Sequence[Step]], steps: int, most: int) -> list[Program] | None:
+    """All programs in which each task does so many steps; None if they are more than `most`."""
+    total = math.prod(len(letters) ** steps for letters in alphabets.values())
+    if total > most:
+        return None
+    every = product(*(product(letters, repeat=steps) for letters in alphabets.values()))
+    return [program_of(dict(zip(alphabets, chosen, strict=True))) for chosen in every]
 
 
-def _numbered(names: str, chosen: Sequence[Sequence[Step]]) -> Program:
-    """The program in which the tasks do this; what shall be unique is named by task and step."""
-    numbered = (
-        tuple(_filled(step, f"{name}{number}") for number, step in enumerate(steps, 1))
-        for name, steps in zip(names, chosen, strict=True)
+def program_of(steps: Mapping[str, Sequence[Step]]) -> Program:
+    """The program in which the tasks do this."""
+    return Program(
+        tuple(
+            (name, tuple(filled(step, name, number) for number, step in enumerate(mine, 1)))
+            for name, mine in steps.items()
+            if mine
+        )
     )
-    return Program(tuple(zip(names, numbered, strict=True)))
 
 
-def _filled(step: Step, unique: str) -> Step:
-    return Step(step.name, tuple(unique if isinstance(arg, Unique) else arg for arg in step.args))
-
-
-def _is_sensible(program: Program) -> bool:
-    """Whether it does something, and cancels at most twice, and only tasks that do something else than that."""
-    steps = [step for _, steps in program.tasks for step in steps]
-    cancelled = {step.args[0] for step in steps if step.name == CANCEL}
-    acting = {name for name, mine in program.tasks if any(step.name != CANCEL for step in mine)}
-    return sum(step.name == CANCEL for step in steps) <= 2 and cancelled <= acting and bool(acting)
+def filled(step: Step, name: str, number: int) -> Step:
+    """A step, with what shall be unique named by the task and the number of the step."""
+    return Step(step.name, tuple(f"{name}{number}" if isinstance(arg, Unique) else arg for arg in step.args))
 
 
 def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple
 
 import conc
-from conc_testing.hypothesis.schedules import FEW, sparse
 from conc_testing.hypothesis.stage import Following, steers
+from conc_testing.hypothesis.strategies import FEW, sparse
 from conc_testing.sim.schedule import Schedule
-
-if TYPE_CHECKING:
-    from conc_testing.hypothesis.machine import AsyncStateMachine
 
 DEPTH = 2  # deviations within one batch; a machine starts many
 
 _SCHEDULE = sparse(DEPTH, 4, FEW)
+
+
+class Machine(Protocol):
+    """What is known here of an `AsyncStateMachine`."""
+
+    _concurrent: ClassVar[dict[str, Rule]]
+
+    def bundle(self, name: str) -> list[Any]:
+        """The values of a bundle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +57,11 @@ class Rule:
         """A strategy for all arguments."""
         return st.fixed_dictionaries(dict(self.strategies))
 
-    def holds(self, machine: AsyncStateMachine) -> bool:
+    def holds(self, machine: Machine) -> bool:
         """Whether its conditions are true."""
         return all(condition(machine) for condition in self.conditions)
 
-    def may_join(self, leader: Rule, machine: AsyncStateMachine) -> bool:
+    def may_join(self, leader: Rule, machine: Machine) -> bool:
         """Whether it may be called beside `leader` now."""
         return (
             (not self.targets or self.targets == leader.targets)
@@ -71,7 +77,7 @@ class Call:
     rule: Rule
     arguments: Mapping[str, Any]
 
-    async def run(self, machine: AsyncStateMachine) -> list[Any]:
+    async def run(self, machine: Machine) -> list[Any]:
         """Carry it out, unless others have made its conditions false; returns what is for its targets."""
         if not self.rule.holds(machine):
             return []
@@ -126,7 +132,7 @@ def _company(draw: st.DrawFn, companions: st.SearchStrategy[list[Call | None]]) 
 @st.composite
 def _companion(draw: st.DrawFn, name: str) -> Call | None:
     """A call of a rule that may run now; None if there is no such rule: those before have used up what it needs."""
-    machine: AsyncStateMachine = draw(st.runner())
+    machine: Machine = draw(st.runner())
     leader = machine._concurrent[name]
     eligible = [rule for rule in machine._concurrent.values() if rule.may_join(leader, machine)]
     if not eligible:
@@ -135,7 +141,7 @@ def _companion(draw: st.DrawFn, name: str) -> Call | None:
     return Call(rule, draw(rule.arguments))
 
 
-async def together(machine: AsyncStateMachine, calls: list[Call], order: Following, schedule: Schedule) -> Any:
+async def together(machine: Machine, calls: list[Call], order: Following, schedule: Schedule) -> Any:
     """Run calls beside one another, and wait for all; returns what Hypothesis wants of a rule.
 
     Raises:

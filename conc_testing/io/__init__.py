@@ -1,1 +1,1 @@
-"""Part of conc_testing."""
+"""Mock streams: scripted peers, connections in memory, recordings, and what a stream has to keep."""

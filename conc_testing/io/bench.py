@@ -17,6 +17,7 @@ UNBOUNDED: Final = 64 * 1024 * 1024  # bytes that nobody has read: what takes mo
 PORTION: Final = 65_536  # of it, at a time
 LARGE: Final = bytes(range(256)) * 16 * 1024  # 4 MiB: more than there is room for
 ROUNDS: Final = 1000  # in which others may go on, before somebody has had his chance
+TURNS: Final = 150  # in which an operation is cancelled at one moment or another
 MOMENT: Final = 0.05  # seconds after which something that does not go on is taken to stand still
 
 
@@ -139,7 +140,7 @@ async def interrupted(operation: Callable[[], Awaitable[object]], rounds: int) -
 
 
 async def breathe(turn: int) -> None:
-    """Now and then, let time pass in a loop: for what comes from outside, and so that the claim has an end."""
+    """Now and then, let time pass in a loop: for what comes from outside."""
     if turn % 10 == 0:
         await conc.sleep(0.01)
 

@@ -8,6 +8,7 @@ import conc
 from conc.errors import BusyResource, ClosedResource
 from conc.io import Stream
 from conc_testing.io.bench import (
+    TURNS,
     Bench,
     beside,
     breathe,
@@ -135,14 +136,11 @@ async def loses_nothing_when_cancelled(bench: Bench) -> None:
         await a.close_write()
 
     async with beside(write):
-        turn = 0
-        while True:
+        for turn in range(TURNS):
             reading = await interrupted(lambda: b.read(7), rounds=turn % 7)
             got += reading.result or b""
-            turn += 1
-            if reading.result == b"":
-                break
             await breathe(turn)
+        got += await read_all(b)
     holds(got == data, f"{len(data)} bytes were written, and of these {len(got)} came through the cancelled reads")
 
 

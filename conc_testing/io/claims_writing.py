@@ -10,6 +10,7 @@ from conc_testing.io.bench import (
     LARGE,
     MOMENT,
     ROUNDS,
+    TURNS,
     Bench,
     beside,
     breathe,
@@ -159,11 +160,11 @@ async def tells_what_was_written(bench: Bench) -> None:
         return got
 
     async with beside(read) as (reading,):
-        turn = 0
-        while (start := a.bytes_written) < len(data):
-            await interrupted(lambda start=start: a.write_all(data[start : start + 40]), rounds=turn % 7)  # type: ignore[misc]
-            turn += 1
+        for turn in range(TURNS):
+            part = data[a.bytes_written :][:40]
+            await interrupted(lambda part=part: a.write_all(part), rounds=turn % 7)  # type: ignore[misc]
             await breathe(turn)
+        await a.write_all(data[a.bytes_written :])
         await a.close_write()
         await reading.join()
         holds(reading.result == data, f"{len(data)} bytes were told to be written, and {len(reading.result)} read")

@@ -96,3 +96,6 @@ class HandOver:
         if self._error is None and self._reader_gone:
             return BrokenPipeError(errno.EPIPE, "the other end is closed")
         return self._error
+
+    def _check(self) -> None:
+        assert all(len(view) for view in self._offered), "an empty view is offered"

@@ -37,11 +37,3 @@ class Packet:
     def size(self) -> int:
         """In bytes, on the wire."""
         return HEADER + len(self.data)
-
-    def __str__(self) -> str:
-        kinds = [name.upper() for name in ("syn", "fin", "rst", "probe") if getattr(self, name)]
-        if self.data:
-            kinds.append(f"{len(self.data)} bytes")
-        if self.ack is not None:
-            kinds.append(f"ack {self.ack}")
-        return f"{self.source} -> {self.dest}: {', '.join(kinds)}"

@@ -116,7 +116,10 @@ class SimSocket:
     def listen(self, backlog: int, /) -> None:
         """Let connections come."""
         self._check_open()
-        if self._listener is not None or self.connection is not None:
+        if self._listener is not None:
+            self._listener.backlog = backlog
+            return
+        if self.connection is not None:
             raise system_error(errno.EINVAL)
         if self._binding is None:
             self._bind(Endpoint(WILDCARD[self.family], 0))

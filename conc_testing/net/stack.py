@@ -79,11 +79,9 @@ class Stack:
             connection = None
         if connection is not None:
             connection.receive(packet)
-        elif packet.rst:
-            pass  # of what is over on both sides
         elif packet.syn and packet.ack is None:
             self._knock(packet)
-        else:
+        elif not packet.rst:
             self._refuse(packet)
 
     def lost(self, packet: Packet) -> None:

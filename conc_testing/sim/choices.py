@@ -5,9 +5,12 @@ The calm answer is always 0, so whatever models faults and delays behaves itself
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from conc.lowlevel import current_runtime
+from conc_testing.sim.tape import CANCEL, RUN, TIME, TIMER
+
+OURS: Final = frozenset({RUN, TIMER, TIME, CANCEL})  # sites of the tape that mean something else there
 
 
 class Chooser(Protocol):
@@ -28,12 +31,14 @@ def choose(site: str, n: int) -> int:
         n: how many alternatives there are, at least 1.
 
     Raises:
-        ValueError: `n` is less than 1.
+        ValueError: `n` is less than 1; or `site` is one of those that a run itself has, as ``"cancel"``.
 
     Checkpoint: never.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, not {n}: there is nothing to choose from at {site!r}")
+    if site in OURS:
+        raise ValueError(f"site: {site!r} is what every run decides by itself; choose dotted words, as 'net.latency'")
     chooser = current_chooser()
     return 0 if chooser is None or n == 1 else chooser.choose(site, n)
 

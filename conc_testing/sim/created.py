@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import sep as SEPARATOR  # noqa: N812  # a constant
 from threading import Lock
+from types import FrameType
 from typing import Any, Final, Protocol
 
 from conc.channels.audience import Audience
@@ -82,10 +83,16 @@ def _telling(init: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         init(self, *args, **kwargs)
         books = current_books()
-        if books is not None:
+        if books is not None and not _is_inner(self, sys._getframe(1)):
             books.made(self, place_of_caller())
 
     return __init__
+
+
+def _is_inner(thing: object, maker: FrameType) -> bool:
+    """Whether a primitive is a part of something in conc itself, which knows what it does with it."""
+    module = maker.f_globals.get("__name__", "").partition(".")[0]
+    return module == "conc" and not isinstance(thing, (Audience, Conduit))
 
 
 def current_books() -> Books | None:

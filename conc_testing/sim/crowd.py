@@ -69,7 +69,10 @@ class Crowd:
 def _run_elsewhere(recipe: Recipe) -> Outcome[Any]:
     """In a copy: make a run, and return what can be sent."""
     assert _simulate is not None, "a copy that was made for no search"
-    outcome = _simulate(recipe)
+    try:
+        outcome = _simulate(recipe)
+    except (KeyboardInterrupt, SystemExit) as error:  # it would end this process: to be raised in the first one
+        return Outcome(error=Elsewhere(repr(error)))
     outcome.value = None
     if outcome.error is not None:
         outcome.error = Elsewhere(repr(outcome.error))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutine
 from typing import Any, Final, Literal, TypeVar
 
+from conc.lowlevel import current_runtime
 from conc_testing.sim.conductor import LIVELOCK
 from conc_testing.sim.plan import phases_of
 from conc_testing.sim.report import Failure, Report
@@ -65,6 +66,7 @@ def explore(
         RuntimeError: called inside a running program of conc.
     """
     check_scenario(scenario)
+    check_outside("explore")
     if cancel not in {None, "sweep"}:
         raise ValueError(f'cancel must be "sweep" or None, not {cancel!r}')
     if faults not in {None, "sweep"}:
@@ -100,6 +102,7 @@ def replay(
         DivergedRun: the run could not follow the token.
     """
     check_scenario(scenario)
+    check_outside("replay")
     tape = Tape.from_token(token)
     conditions = Conditions(tape.seed, tape.time, tape.faults, leaks, world, livelock)
     strategy = Replay(tape.deviations)
@@ -161,6 +164,18 @@ def run(
         finally:
             del outcome  # its error holds this frame
     return outcome.value  # type: ignore[return-value]
+
+
+def check_outside(what: str) -> None:
+    """Raise RuntimeError inside of a running program, on whose thread no other can run."""
+    try:
+        current_runtime()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        f"{what} was called inside a running program of conc, and would run others on its thread; call it from an "
+        "ordinary function, or through conc.to_thread"
+    )
 
 
 def check_scenario(scenario: object) -> None:

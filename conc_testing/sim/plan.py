@@ -76,6 +76,10 @@ class Recipe:
         return Swept(base, self.cancels) if self.cancels else base
 
 
+class Unsteady(Exception):
+    """A run did not begin as the one that it was to vary."""
+
+
 Batch = list[Recipe]
 Results = Sequence[tuple[Recipe, Outcome[object]]]
 
@@ -96,14 +100,14 @@ class Delays:
         self._bound = bound
         self._sites = sites  # of the decisions that may deviate; None: of all
         self._cancels = cancels  # in each of the runs
-        self._known: list[tuple[tuple[tuple[int, int], ...], int, list[tuple[str, int]]]] = []
+        self._known: dict[tuple[tuple[int, int], ...], tuple[int, list[tuple[str, int]]]] = {}  # those to be varied
 
     def batches(self) -> Iterator[Batch]:
         """What to run next; `learn` is called with what came of each batch before the next is asked for."""
         yield [Recipe("delay", cancels=self._cancels)]
         self.proved = 0
         for bound in range(1, self._bound + 1):
-            for choices, cost, sizes in list(self._known):
+            for choices, (cost, sizes) in list(self._known.items()):
                 batch = [
                     Recipe("delay", choices=(*choices, (place, alternative)), cancels=self._cancels)
                     for place, alternative in self._next(choices, bound - cost, sizes)
@@ -126,11 +130,22 @@ class Delays:
                     yield place, alternative
 
     def learn(self, results: Results) -> None:
-        """What these runs came to."""
+        """What these runs came to.
+
+        Raises:
+            Unsteady: up to its last deviation, a run is not the same as the one without that.
+        """
         for recipe, outcome in results:
             sizes = outcome.sizes
-            cost = sum(alternatives_cost(sizes[place][0], choice) for place, choice in recipe.choices)
-            self._known.append((recipe.choices, cost, sizes))
+            cost = 0
+            if recipe.choices:
+                *before, (place, alternative) = recipe.choices
+                cost, expected = self._known[tuple(before)]
+                if sizes[: place + 1] != expected[: place + 1]:
+                    raise Unsteady(f"the first {place + 1} decisions of a run were others when they came again")
+                cost += alternatives_cost(sizes[place][0], alternative)
+            if cost < self._bound:
+                self._known[recipe.choices] = cost, sizes
 
 
 class Draws:
@@ -152,7 +167,7 @@ class Draws:
             yield [Recipe()]  # measures the horizon
         while True:
             yield [
-                Recipe(self._kind, seed=self._seed + number + k, depth=self._depth, horizon=self._horizon)
+                Recipe(self._kind, seed=seed_of(self._seed, number + k), depth=self._depth, horizon=self._horizon)
                 for k in range(BATCH)
             ]
             number += BATCH
@@ -160,6 +175,11 @@ class Draws:
     def learn(self, results: Results) -> None:
         """As `Delays.learn`."""
         self._horizon = max(self._horizon, *(len(outcome.sizes) for _, outcome in results))
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of one run of many: searches with other seeds draw other runs."""
+    return seed * 1_000_003 + number
 
 
 BATCH: Final = 16
@@ -172,13 +192,16 @@ class CancelSweep:
     def __init__(self, seed: int, wanted: str) -> None:
         self.name = "cancel sweep"
         self.proved: int | None = None
-        self._orders = [Recipe(), Recipe(TURNS), *(Recipe("random", seed=seed + k) for k in range(RANDOM_ORDERS))]
+        self._orders = base_orders(seed)
         self._wanted = wanted
         self._steps: list[dict[str, int]] = []
 
     def batches(self) -> Iterator[Batch]:
         """As `Delays.batches`."""
         yield self._orders
+        paths = {path for steps in self._steps for path in steps}
+        if not any(matches(path, self._wanted) for path in paths):
+            raise ValueError(f"sweep_tasks: no task is called {self._wanted!r}; there are {', '.join(sorted(paths))}")
         for order, steps in zip(self._orders, list(self._steps), strict=True):
             for path, count in steps.items():
                 if matches(path, self._wanted):
@@ -201,7 +224,7 @@ class FaultSweep:
     def __init__(self, seed: int) -> None:
         self.name = "fault sweep"
         self.proved: int | None = None
-        self._orders = [Recipe(), Recipe(TURNS), *(Recipe("random", seed=seed + k) for k in range(RANDOM_ORDERS))]
+        self._orders = base_orders(seed)
         self._runs: list[Outcome[object]] = []
 
     def batches(self) -> Iterator[Batch]:
@@ -222,6 +245,11 @@ class FaultSweep:
 Phase = Delays | Draws | CancelSweep | FaultSweep
 
 
+def base_orders(seed: int) -> list[Recipe]:
+    """In which orders the tasks run where something is swept over."""
+    return [Recipe(), Recipe(TURNS), *(Recipe("random", seed=seed_of(seed, k)) for k in range(RANDOM_ORDERS))]
+
+
 def matches(path: str, wanted: str) -> bool:
     """Whether a task is meant: by its path, or the last part of it, with ``*`` for anything."""
     return fnmatchcase(path, wanted) or fnmatchcase(path.rpartition(":")[2], wanted)
@@ -232,7 +260,10 @@ def phases_of(plan: Sequence[str], seed: int, cancel: str | None, faults: str | 
 
     Raises:
         ValueError: there is no such phase.
+        TypeError: these are no words.
     """
+    if isinstance(plan, str) or not all(isinstance(words, str) for words in plan):
+        raise TypeError(f'plan must be several words, as ("delay<=2", "random"), not {plan!r}')
     phases: list[Phase] = []
     if cancel is not None:
         phases.append(CancelSweep(seed, sweep_tasks))

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from conc_testing.sim.crowd import Crowd, Elsewhere
-from conc_testing.sim.plan import Draws, Phase, Recipe
+from conc_testing.sim.oracles import Leak
+from conc_testing.sim.plan import Draws, Phase, Recipe, Unsteady
 from conc_testing.sim.report import Failure, Report
 from conc_testing.sim.shrink import kind_of, shrink
 from conc_testing.sim.simulation import Conditions, Outcome, simulate
 from conc_testing.sim.tape import CANCEL, Tape
 
-COLLECT_EVERY: Final = 64  # runs: garbage in circles is looked for so often, which takes longer than a run
+COLLECT_EVERY: Final = 64  # runs: where looking for garbage in circles takes longer than a run
 SHARE_OF_BOUNDED: Final = 0.6  # of the budget that is left, for a phase that may come to an end, if others follow it
 
 Scenario = Callable[..., Awaitable[object]]
@@ -58,6 +59,7 @@ class Search:
         self._entered: set[str] = set()
         self._report = Report(name_of(scenario), seed=conditions.seed)
         self._made = 0
+        self._thorough = False  # whether garbage in circles is looked for after each run
 
     def run(self) -> Report:
         """Search."""
@@ -102,10 +104,18 @@ class Search:
                     if outcome.failed:
                         return self._again(recipe, outcome)
                     results.append((recipe, outcome))
-                phase.learn(results)
+                    if time.monotonic() >= end:
+                        break
+                self._learn(phase, results)
                 if len(results) < len(part):
                     return None
         return None
+
+    def _learn(self, phase: Phase, results: list[tuple[Recipe, Outcome[Any]]]) -> None:
+        try:
+            phase.learn(results)
+        except Unsteady as error:
+            raise self._diverged(str(error)) from None
 
     def _enter(self, phase: Phase, outcome: Outcome[Any]) -> None:
         report = self._report
@@ -126,7 +136,7 @@ class Search:
 
     def _simulate(self, recipe: Recipe, trace: bool = False) -> Outcome[Any]:
         self._made += 1
-        collect = self._made % COLLECT_EVERY == 1
+        collect = self._thorough or self._made % COLLECT_EVERY == 1
         return simulate(self._scenario, recipe.strategy(), self._conditions, trace=trace, collect=collect)
 
     def _again(self, recipe: Recipe, outcome: Outcome[Any]) -> Outcome[Any]:
@@ -141,7 +151,11 @@ class Search:
     def _failure_of(self, failing: Outcome[Any]) -> Failure:
         """The failure that a run has found, made as small as it can be."""
         found_at = self._report.runs
-        small, shrunk_in = shrink(failing, self._simulate)
+        self._thorough = isinstance(failing.error, Leak)
+        try:
+            small, shrunk_in = shrink(failing, self._simulate)
+        except Unsteady as error:
+            raise self._diverged(str(error)) from failing.error
         shown = self._simulate(Recipe("tape", tape=tuple(small.deviations)), trace=True)
         if kind_of(shown.error) != kind_of(failing.error):
             raise self._diverged(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sysconfig
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from conc import Cancelled, Runtime
 from conc.lowlevel import Instrument, Task
@@ -26,6 +27,7 @@ from conc_testing.sim.trace import Digest, Step, Trace
 
 T = TypeVar("T")
 
+HAS_GENERATIONS: Final = not sysconfig.get_config_var("Py_GIL_DISABLED")  # where it has not, a look takes long
 TIMES = ("calm", "racing")
 
 
@@ -136,8 +138,7 @@ def simulate(
     events = Digest(simulation.paths, simulation.clock) if digest else None
     steps = Trace(simulation.paths, simulation.clock, simulation.conductor.deviations) if trace else None
     instruments = [one for one in (steps, events) if one is not None]
-    with _collector(collect):
-        outcome: Outcome[T] = simulation.run(scenario, instruments)
+    outcome: Outcome[T] = simulation.run(scenario, instruments, collect)
     outcome.missed = list(getattr(strategy, "missed", ()))
     outcome.trace = [] if steps is None else steps.steps
     outcome.digest = "" if events is None else events.value
@@ -164,7 +165,9 @@ class Simulation:
         self._left: list[str] = []
         self.clock.at_rest = self._at_rest
 
-    def run(self, scenario: Callable[..., Awaitable[T]], instruments: Iterable[Instrument]) -> Outcome[T]:
+    def run(
+        self, scenario: Callable[..., Awaitable[T]], instruments: Iterable[Instrument], collect: bool = False
+    ) -> Outcome[T]:
         """Run the scenario."""
         conductor = self.conductor
         outcome: Outcome[T] = Outcome(
@@ -173,7 +176,7 @@ class Simulation:
             addresses=conductor.addresses,
             steps_of=conductor.steps_of,
         )
-        with watching(), _warnings_in(self._left):
+        with watching(), _no_garbage_of_others(collect), _warnings_in(self._left), _collector(collect):
             try:
                 outcome.value = self._run(scenario, instruments)
                 self._oracles.look()
@@ -230,17 +233,30 @@ class Simulation:
 
 
 @contextmanager
-def _collector(collect: bool) -> Iterator[None]:
-    """No garbage collection meanwhile: finalizers would run in some step or other. Afterwards, if it is wanted."""
+def _no_garbage_of_others(collect: bool) -> Iterator[None]:
+    """What was left in circles before is not found in this run. No automatic collection meanwhile: finalizers would run
+    in some step or other."""
     was_on = gc.isenabled()
     gc.disable()
+    _collect(collect)
     try:
         yield
-        if collect:
-            gc.collect()
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def _collector(collect: bool) -> Iterator[None]:
+    """What the run has left in circles is found at its end."""
+    yield
+    _collect(collect)
+
+
+def _collect(thoroughly: bool) -> None:
+    """Look for garbage in circles. What is young is looked through in no time, where that is told from the old."""
+    if HAS_GENERATIONS or thoroughly:
+        gc.collect(0 if HAS_GENERATIONS else 2)
 
 
 @contextmanager

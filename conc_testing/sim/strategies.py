@@ -137,6 +137,7 @@ class Replay(Calm):
         return 0
 
 
+FAIR = 100  # steps that one task makes in a row although others are ready; more would be a scheduler that starves them
 RARELY = 0.1  # how often what is no order of tasks deviates in a random run
 
 
@@ -173,14 +174,22 @@ class Priorities(AtRandom):
         horizon = max(horizon, 1)
         self._changes = {self.random.randrange(horizon): -rank for rank in range(1, depth)}
         self._priorities: dict[int, float] = {}
+        self._lowest = -depth
+        self._last = -1
+        self._in_a_row = 0
 
     def pick(self, index: int, key: Key, tasks: Candidates, name: Naming) -> int:
-        """The highest."""
+        """The highest; one that never waits becomes the lowest, or those that it waits for would never run."""
         best = self._best(tasks)
         change = self._changes.pop(index, None)
+        if change is None and tasks[best].id == self._last and self._in_a_row >= FAIR:
+            change = self._lowest = self._lowest - 1
         if change is not None:
             self._priorities[tasks[best].id] = change
             best = self._best(tasks)
+        chosen = tasks[best].id
+        self._in_a_row = self._in_a_row + 1 if chosen == self._last else 1
+        self._last = chosen
         return best
 
     def _best(self, tasks: Candidates) -> int:

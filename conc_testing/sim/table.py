@@ -12,7 +12,7 @@ WIDTH_AT_MOST = 38  # of a column
 WIDTH_AT_LEAST = 18
 WIDTH_OF_ALL = 130
 MARK = "▶ "
-WORDS = {"NurseryManager.__aexit__": "end of nursery"}
+WORDS = {"NurseryManager.__aexit__": "end of nursery", "BatonPool._drive": "its thread goes on"}
 
 
 def table_of(steps: Sequence[Step]) -> str:

@@ -112,13 +112,13 @@ class Tape:
         if not isinstance(token, str):
             raise TypeError(f"token must be a string, not {token!r}")
         head, colon, body = token.strip().partition(":")
-        if not (colon and head.startswith(PREFIX) and head[len(PREFIX) :].isdigit()):
+        version = head[len(PREFIX) :]
+        if not (colon and head.startswith(PREFIX) and version.isascii() and version.isdigit()):
             raise TokenMismatch(f"{token!r:.60} is no token; one looks like {PREFIX}{VERSION}:eNqr...")
-        version = int(head[len(PREFIX) :])
-        if version != VERSION:
+        if version != str(VERSION):
             raise TokenMismatch(
-                f"the token is of version {version}, and this conc_testing makes and reads version {VERSION}: the same "
-                "numbers would mean another run; search again to get a new token"
+                f"the token is of version {version:.20}, and this conc_testing makes and reads version {VERSION}: the "
+                "same numbers would mean another run; search again to get a new token"
             )
         try:
             content = json.loads(zlib.decompress(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))

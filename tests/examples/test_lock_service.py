@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import conc
@@ -11,6 +13,7 @@ from examples.lock_service.__main__ import as_it_is, as_it_was, search
 from examples.lock_service.client import Locks
 from examples.lock_service.server import HastyLockService, LockService
 from tests.examples.draw_lock_service import PICTURE, drawn, failing_run
+from tests.repo.sources import ROOT
 
 BOTH = pytest.mark.parametrize("service", [LockService, HastyLockService])
 
@@ -48,6 +51,12 @@ def test_the_mended_service_passes_to_the_end_of_a_bounded_search() -> None:
 
 def test_the_picture_in_the_docs_is_that_of_the_failing_run(failure: Failure) -> None:
     assert PICTURE.read_text(encoding="utf-8") == drawn(failure), "python -m tests.examples.draw_lock_service"
+
+
+@pytest.mark.parametrize(("line", "says"), [(61, ".acquire()"), (63, "GRANTED"), (65, "TIMEOUT")])
+def test_the_docs_speak_of_lines_of_the_service_by_their_numbers(line: int, says: str) -> None:
+    assert re.search(rf"\b[Ll]ine\s{line}\b", (ROOT / "docs/tutorial/explore.md").read_text(encoding="utf-8"))
+    assert says in (ROOT / "examples/lock_service/server.py").read_text(encoding="utf-8").splitlines()[line - 1]
 
 
 # ---- on real sockets ------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -420,3 +420,24 @@ def test_who_is_cancelled_between_two_steps_sees_it_at_the_checkpoint_where_it_s
 
     direct(start_named, Cancelling(), ("one", stand))
     assert log == ["before"]
+
+
+@pytest.mark.parametrize("director", [None, Director()])
+def test_a_generator_that_is_dropped_in_the_last_step_is_closed_without_an_error(director: Director | None) -> None:
+    log: list[str] = []
+
+    async def generate() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            log.append("cleans up")
+            await conc.checkpoint()
+            log.append("waited")
+
+    async def main() -> None:
+        async for _ in generate():
+            break
+
+    with pytest.warns(ResourceWarning, match="dropped before it was finished"):
+        conc.run(main, clock=VirtualClock(), policy=director)
+    assert log == ["cleans up"]

@@ -71,15 +71,19 @@ def test_deadlines_and_callbacks_are_ordered_as_well() -> None:
     assert log == ["deadline", "called"]
 
 
-def test_timers_of_different_moments_are_not_put_in_another_order() -> None:
+@pytest.mark.parametrize("leap", [False, True])
+def test_timers_of_different_moments_are_not_put_in_another_order(leap: bool) -> None:
+    clock = VirtualClock()
     log: list[int] = []
 
     async def main() -> None:
-        for number in range(3):
+        for number in (2, 0, 1):
             call_at(1 + number / 10_000, partial(log.append, number))
+        if leap:
+            clock.jump(1.5)
         await conc.sleep(2)
 
-    direct(main, Backwards())
+    conc.run(main, clock=clock, policy=Backwards())
     assert log == [0, 1, 2]
 
 

@@ -57,12 +57,11 @@ def of(part: int | None, name: str) -> Callable[..., Any]:
 
 def methods(*names: str, **others: Any) -> dict[str, Any]:
     """Operations that are methods of the same name, and others: their names, or with arguments to choose from."""
-    told = {name: (name,) for name in names} | {
-        name: one if isinstance(one, tuple) else (one,) for name, one in others.items()
-    }
-    return {
-        name: (of(None, method) if isinstance(method, str) else method, *args) for name, (method, *args) in told.items()
-    }
+    ops: dict[str, Any] = {}
+    for name, told in {**{name: name for name in names}, **others}.items():
+        method, *args = told if isinstance(told, tuple) else (told,)
+        ops[name] = (of(None, method) if isinstance(method, str) else method, *args)
+    return ops
 
 
 def close_all(parts: tuple[Any, ...]) -> None:

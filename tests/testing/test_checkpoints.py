@@ -217,6 +217,20 @@ async def test_an_operation_of_ones_own_lets_others_run_only_now_and_then(nurser
     assert scope.cancelled_caught
 
 
+async def test_a_watch_may_be_left_before_one_that_was_entered_inside_it() -> None:
+    task = current_task()
+    before = task.context
+    outer, inner = CheckpointWatch(), CheckpointWatch()
+    outer.__enter__()
+    inner.__enter__()
+    await cancel_shielded_checkpoint()
+    outer.__exit__(None, None, None)
+    await an_event_that_is_set().wait()
+    inner.__exit__(None, None, None)
+    assert task.context is before
+    assert (outer.cancel_point, inner.cancel_point) == (False, True)
+
+
 def test_outside_of_a_task_there_is_nothing_to_look_at() -> None:
     with pytest.raises(RuntimeError, match="needs a running conc program"):
         with assert_checkpoints():

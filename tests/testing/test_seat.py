@@ -55,6 +55,7 @@ async def test_an_attempt_is_repeated_after_a_call_until_it_succeeds(nursery: co
     assert taking.state == "waits for something in the box"
     await box.emptied.attempt(lambda: box.put(7))
     assert await taking.join() == 7
+    box.filled._check()
     assert repr(box.filled) == "<Seat, empty>"
 
 
@@ -93,6 +94,18 @@ async def test_who_was_called_returns_though_a_cancellation_comes_before_it_runs
             box.put(1)
         taking.cancel()
     assert got == [1]
+
+
+async def test_who_has_been_called_cannot_be_taken_back(nursery: conc.Nursery) -> None:
+    box = Box()
+    taking = nursery.start_soon(box.filled.attempt, box.take)
+    await settle()
+    with box.table:
+        box.filled.call()
+    assert not box.filled.withdraw(taking)
+    await settle()
+    assert box.filled.withdraw(taking)
+    box.filled._sit(taking)
 
 
 async def test_a_call_between_the_attempt_and_the_sitting_down_is_not_missed() -> None:

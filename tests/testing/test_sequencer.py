@@ -26,6 +26,7 @@ async def test_blocks_run_in_the_order_of_their_numbers() -> None:
         nursery.start_soon(take_turns, 3, 4)
         nursery.start_soon(take_turns, 1, 5)
         nursery.start_soon(take_turns, 0, 2)
+    sequencer._check()
     assert order == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 

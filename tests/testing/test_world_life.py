@@ -268,6 +268,23 @@ def test_pausing_needs_somebody_who_directs_the_run() -> None:
     conc.run(main, clock=conc_testing.VirtualClock(), network=world.net)
 
 
+def test_the_policy_of_a_world_lets_it_pause_hosts_in_a_plain_run() -> None:
+    world = World()
+    world.host("db", serve_echo)
+
+    async def main() -> None:
+        async with world.running(), await connect_tcp("db", PORT) as stream:
+            assert await ask(stream) == b"?"
+            world.pause("db")
+            with conc.move_on_after(10) as scope:
+                await ask(stream)
+            assert scope.cancelled_caught
+            world.resume("db")
+            assert await stream.read(1) == b"?"
+
+    conc.run(main, clock=conc_testing.VirtualClock(), network=world.net, policy=world.policy)
+
+
 def test_a_world_that_does_not_run_restarts_nothing() -> None:
     world = World()
     world.host("db", serve_echo)

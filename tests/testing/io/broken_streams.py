@@ -113,6 +113,14 @@ class ReadsAfterClosing(Faithful):
             return b""
 
 
+class RaisesErrorsOfItsOwn(Faithful):
+    async def read(self, max_bytes: int) -> bytes:
+        try:
+            return await self.inner.read(max_bytes)
+        except ClosedResource:
+            raise LookupError("closed") from None
+
+
 class ReadsShielded(Faithful):
     async def read(self, max_bytes: int) -> bytes:
         with conc.CancelScope(shield=something_to_read(self.inner)) as scope:

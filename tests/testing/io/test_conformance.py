@@ -150,6 +150,14 @@ async def test_a_stream_without_limits_is_told() -> None:
         await check_stream(make)
 
 
+async def test_an_error_of_another_kind_is_told() -> None:
+    async def make() -> tuple[Any, Any]:
+        return pair_of(broken_streams.RaisesErrorsOfItsOwn)
+
+    with pytest.raises(AssertionError, match=r"read after aclose raised LookupError\('closed'\), not ClosedResource"):
+        await check_stream(make)
+
+
 async def test_a_claim_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(bench: object) -> None:
         await conc.sleep_forever()

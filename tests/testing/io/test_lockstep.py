@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import conc
@@ -15,6 +17,8 @@ async def test_a_write_returns_when_all_of_it_was_read(nursery: conc.Nursery) ->
     await settle()
     assert writing.state == "waits for the other end to read all that is written (lockstep)"
     assert (await other.read(4), one.bytes_written) == (b"abcd", 4)
+    there: Any = one._sink
+    there._check()
     await settle()
     assert writing.outcome is None
     assert await other.read(9) == b"ef"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,10 @@ async def test_writes_and_steps_need_not_have_the_same_borders() -> None:
     async with script("peer").expect(b"abc").expect(b"def").expect_n(3).expect(b"end").stream() as stream:
         await stream.write_all(b"a", b"b")
         await stream.write_all(b"cd")
-        await stream.write_all(b"ef???e", bytearray(b"n"), memoryview(b"d"))
+        await stream.write_all(b"ef?")
+        play: Any = stream._source
+        play._check()
+        await stream.write_all(b"??e", bytearray(b"n"), memoryview(b"d"))
 
 
 async def test_a_pattern_leaves_the_rest_of_a_write_to_the_next_step() -> None:
@@ -88,6 +92,8 @@ async def test_who_reads_too_early_waits_for_what_has_to_be_written_first(nurser
         assert reading.state == "waits for script 'peer': step 1, expect(b'question'), has to come first"
         await stream.write_all(b"quest")
         await settle()
+        play: Any = stream._source
+        play._check()
         assert reading.outcome is None
         await stream.write_all(b"ion")
         assert await reading.join() == b"answer"
@@ -192,6 +198,8 @@ async def test_lanes_go_on_independently_and_the_script_behind_them(clock: Virtu
         assert (await stream.read(100), clock.now()) == (b"push 2", 1)
         reading = nursery.start_soon(stream.read, 100)
         await settle()
+        play: Any = stream._source
+        play._check()
         lane_words = "waits for script 'peer': step 1, lane for write: step 2, pause(3.0), to pass"
         assert (reading.state, writing.state) == (lane_words, lane_words)
         assert (await reading.join(), clock.now()) == (b"both", 3)

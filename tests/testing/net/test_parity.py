@@ -341,6 +341,46 @@ async def sending_nothing_and_several_buffers(bench: Bench) -> None:
 
 
 @script
+async def two_connections_between_the_same_two_ends(bench: Bench) -> None:
+    listener = bench.listener()
+    first, second = bench.socket(), bench.socket()
+    for sock in (first, second):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    first.bind(("127.0.0.1", 0))
+    second.bind(first.getsockname())
+    bench.note(first.connect_ex, listener.getsockname())
+    bench.note(second.connect_ex, listener.getsockname())
+
+
+@script
+async def asking_how_connecting_has_ended_by_connecting_again(bench: Bench) -> None:
+    listener = bench.listener()
+    address = listener.getsockname()
+    listener.close()
+    client = bench.socket()
+    bench.note(client.connect_ex, address)
+    await bench.rest()
+    bench.note(client.connect_ex, address)
+
+
+@script
+async def connecting_to_no_address_in_particular(bench: Bench) -> None:
+    listener = bench.listener()
+    client = bench.socket()
+    bench.note(client.connect_ex, ("0.0.0.0", listener.getsockname()[1]))
+    await bench.rest()
+    bench.notes.append(client.getpeername()[0])
+
+
+@script
+async def listening_twice_and_on_a_connection(bench: Bench) -> None:
+    listener = bench.listener()
+    client, _ = await bench.pair()
+    bench.note(client.listen, 1)
+    bench.note(listener.listen, 1)
+
+
+@script
 async def addresses_that_are_none(bench: Bench) -> None:
     sock = bench.socket()
     for address in ((b"x",), ("127.0.0.1", "80")):

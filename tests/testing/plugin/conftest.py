@@ -11,6 +11,6 @@ def run(pytester: pytest.Pytester) -> Run:
     def run_file(text: str, *arguments: str, mode: str = "auto", ini: str = "") -> pytest.RunResult:
         pytester.makeini(f"[pytest]\nconc_mode = {mode}\n{ini}\n")
         pytester.makepyfile("import conc, pytest, threading, time\n" + text)
-        return pytester.runpytest_inprocess(*ALONE, *arguments)
+        return pytester.runpytest_inprocess(*ALONE, *arguments, no_reraise_ctrlc=True)
 
     return run_file

@@ -1,6 +1,5 @@
 """In one project with the plugins of other async libraries, and with pytest-xdist: real ones, each in a process."""
 
-
 import pytest
 
 from tests.testing.plugin.support import CONFTEST
@@ -186,12 +185,15 @@ def test_the_tests_and_fixtures_of_anyio_are_its_own(pytester: pytest.Pytester, 
 
 def test_where_anyio_is_automatic_conc_has_what_is_marked_for_it(pytester: pytest.Pytester) -> None:
     pytest.importorskip("anyio", reason="the extra `test` has it")
-    text = ANYIO_TESTS.replace("@pytest.mark.anyio\n", "@pytest.mark.parametrize('anyio_backend', ['asyncio'])\n") + """
+    text = (
+        ANYIO_TESTS.replace("@pytest.mark.anyio\n", "@pytest.mark.parametrize('anyio_backend', ['asyncio'])\n")
+        + """
 @pytest.mark.conc
 async def test_conc():
     await conc.sleep(1.0)
     assert library() == "conc"
 """
+    )
     result = run_beside(pytester, text, "conc_mode = auto\nanyio_mode = auto")
 
     assert result.ret == 0

@@ -430,8 +430,10 @@ def test_a_mark_that_makes_no_sense_is_named(run: Run, marks: str, named: str) -
 
 
 def test_a_token_is_of_one_test(run: Run) -> None:
-    result = run("@pytest.mark.explore\nasync def test_a(): ...\n@pytest.mark.explore\nasync def test_b(): ...",
-                 "--conc-replay=conc1:AAAA")
+    result = run(
+        "@pytest.mark.explore\nasync def test_a(): ...\n@pytest.mark.explore\nasync def test_b(): ...",
+        "--conc-replay=conc1:AAAA",
+    )
 
     result.stderr.fnmatch_lines(["*--conc-replay runs one explored test, and here are 2*"])
 
@@ -467,7 +469,9 @@ def test_a_program_that_does_the_same_each_time_passes_the_check(run: Run) -> No
     result.assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize(("option", "suffix", "within"), [("--conc-trace", "txt", "|"), ("--conc-trace=html", "html", "<svg")])
+@pytest.mark.parametrize(
+    ("option", "suffix", "within"), [("--conc-trace", "txt", "|"), ("--conc-trace=html", "html", "<svg")]
+)
 @pytest.mark.parametrize("wanted", ["== 2", "in (1, 2)"])
 def test_a_trace_is_written_where_the_summary_says(
     run: Run, pytester: pytest.Pytester, option: str, suffix: str, within: str, wanted: str

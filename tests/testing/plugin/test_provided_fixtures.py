@@ -84,6 +84,29 @@ async def test_it(ticks, nursery):
     result.assert_outcomes(passed=1)
 
 
+def test_a_plain_fixture_that_asks_for_the_nursery_may_start_tasks_in_it(run: Run) -> None:
+    result = run(
+        """
+@pytest.fixture
+def server(nursery):
+    task = nursery.start_soon(conc.sleep_forever)
+    yield task
+    task.cancel()
+
+async def test_plain(server, nursery):
+    await conc.sleep(1.0)
+    assert list(nursery.children) == [server]
+
+@pytest.mark.explore(runs=5)
+async def test_explored(server, nursery):
+    await conc.join(conc.sleep(1), conc.sleep(1))
+    assert list(nursery.children) == [server]
+"""
+    )
+
+    result.assert_outcomes(passed=2)
+
+
 def test_a_test_takes_place_in_its_world(run: Run) -> None:
     result = run(
         """
