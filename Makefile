@@ -55,7 +55,7 @@ format: $(VENV)/.with-lint ## lay the code out as `make lint` wants it
 
 .PHONY: docs
 docs: $(VENV)/.with-docs ## the site, built strictly, in site/
-	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 	@echo "The site is in site/index.html; to read it while writing: $(RUN) -m mkdocs serve"
 
 .PHONY: clean

@@ -95,6 +95,7 @@ class Play:
         self._done: dict[str, list[Step]] = {name: [] for name in alphabets}
         self._waiting: dict[int, Operation] = {}
         self._state: Any = spec.init()
+        self._order: dict[str, None] = {}  # of the tasks, in which they first did something
         self._events: list[Event] = []
 
     def run(self, seen: set[Event]) -> None:
@@ -109,8 +110,16 @@ class Play:
             self._make(move)
 
     def program(self) -> Program:
-        """What the tasks have done."""
-        return program_of(self._done)
+        """What the tasks have done. Whoever did something first is the first task, so that it begins in that order."""
+        names = dict(zip(self._order, self._done, strict=False))
+        return program_of(
+            {
+                names[name]: [
+                    Step(CANCEL, (names[step.args[0]],)) if step.name == CANCEL else step for step in self._done[name]
+                ]
+                for name in self._order
+            }
+        )
 
     def events(self) -> set[Event]:
         """What has happened, and what after what."""
@@ -169,6 +178,7 @@ class Play:
         self._events.append(move.event)
         if move.by is not None and move.step is not None:
             self._done[move.by].append(move.step)
+            self._order.setdefault(move.by)
         ticket = move.operation.ticket
         self._waiting[ticket] = move.operation
         for gone, _ in (*move.answer.woken, *([(ticket, None)] if isinstance(move.answer, Done) else ())):

@@ -46,7 +46,7 @@ class LoggedRun:
         self.instruments: tuple[Instrument, ...] = (paths, self._digest)
 
     def begin(self, runtime: Runtime) -> None:
-        """The run is about to begin: its thread jobs take turns with its tasks, for threads have an order of their own."""
+        """The run is about to begin: its thread jobs take turns with its tasks, or they had an order of their own."""
         install(runtime)
 
     @property

@@ -35,6 +35,8 @@ class Failure:
         found_at: the number of the first run that failed in this way, from 1.
         shrunk_in: how many runs were made to find a smaller one.
         steps: what happened.
+        command: what replays it, for people; a call of `replay` unless there is a better one.
+        options: the arguments of that call, beside scenario and token.
     """
 
     error: BaseException
@@ -43,6 +45,7 @@ class Failure:
     shrunk_in: int = 0
     steps: list[Step] = field(default_factory=list)
     command: str = ""
+    options: str = ""
 
     @property
     def token(self) -> str:
@@ -72,7 +75,7 @@ class Failure:
             lines += [f"  [{number}] {one}" for number, one in enumerate(self.deviations, 1)]
         else:
             lines.append("On the calm course: no search is needed to see it.")
-        command = self.command or f"conc_testing.replay({self.tape.scenario}, {self.token!r})"
+        command = self.command or f"conc_testing.replay({self.tape.scenario}, {self.token!r}{self.options})"
         lines += ["", self.table, "", f"token:  {self.token}", f"replay: {command}"]
         return "\n".join(lines)
 

@@ -165,7 +165,7 @@ class Search:
         conditions = self._conditions
         tape = Tape(tuple(shown.deviations), self._report.scenario, conditions.seed, conditions.time, conditions.faults)
         assert shown.error is not None, "a failing run without an error"
-        return Failure(shown.error, tape, found_at, shrunk_in, shown.trace)
+        return Failure(shown.error, tape, found_at, shrunk_in, shown.trace, options=conditions.arguments)
 
     def _diverged(self, what: str) -> DivergedRun:
         return DivergedRun(

@@ -61,6 +61,18 @@ class Conditions:
         if isinstance(self.livelock, bool) or not isinstance(self.livelock, int) or self.livelock < 1:
             raise ValueError(f"livelock must be a number of steps, at least 1, not {self.livelock!r}")
 
+    @property
+    def arguments(self) -> str:
+        """What a call of `replay` has to say of them, for the tape does not."""
+        words = []
+        if self.leaks != "error":
+            words.append(f"leaks={self.leaks!r}")
+        if self.world is not None:
+            words.append(f"world={getattr(self.world, '__qualname__', repr(self.world))}")
+        if self.livelock != LIVELOCK:
+            words.append(f"livelock={self.livelock}")
+        return "".join(f", {one}" for one in words)
+
 
 @dataclass
 class Outcome(Generic[T]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from conc_testing.sim.trace import Step
@@ -12,11 +14,17 @@ WIDTH_AT_MOST = 38  # of a column
 WIDTH_AT_LEAST = 18
 WIDTH_OF_ALL = 130
 MARK = "▶ "
-WORDS = {"NurseryManager.__aexit__": "end of nursery", "BatonPool._drive": "its thread goes on"}
+DESCRIPTOR = re.compile(r"descriptor \d+")
+WORDS = {
+    "NurseryManager.__aexit__": "end of nursery",
+    "_Running.__aexit__": "end of the world",
+    "BatonPool._drive": "its thread goes on",
+}
 
 
 def table_of(steps: Sequence[Step]) -> str:
     """The last steps of a run as text."""
+    steps = list(folded(steps))
     shown = steps[-ROWS_AT_MOST:]
     paths = list(dict.fromkeys(step.path for step in shown))
     rows = [["t", *(shortened(path, paths) for path in paths)]]
@@ -39,13 +47,32 @@ def table_of(steps: Sequence[Step]) -> str:
     return "\n".join(lines)
 
 
+def folded(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps, several in a row of one operation as one: what came of the last, and whom any of them woke."""
+    last: Step | None = None
+    for step in steps:
+        if last is not None and _goes_on(last, step):
+            last = replace(last, end=step.end, woke=(*last.woke, *step.woke))
+            continue
+        if last is not None:
+            yield last
+        last = step
+    if last is not None:
+        yield last
+
+
+def _goes_on(last: Step, step: Step) -> bool:
+    here = (step.time, step.path, step.operation, step.place)
+    return here == (last.time, last.path, last.operation, last.place) and last.end == "goes on" and not step.notes
+
+
 def cell_of(step: Step) -> str:
     """What happened in a step, in few words."""
     what = WORDS.get(step.operation, step.operation) or "begins"
     if step.place and step.operation:
         what += f" {step.place}"
     if step.end.startswith("waits for"):
-        what += f" ({step.end})"
+        what += f" ({DESCRIPTOR.sub('its socket', step.end)})"
     elif step.end != "goes on":
         what += f" → {step.end}"
     return what

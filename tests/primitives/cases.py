@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import conc
@@ -43,11 +43,12 @@ class Case:
     spec: Model
     make: Callable[[], Any]
     ops: dict[str, Any]
-    close: Callable[[Any], object] | None = field(default=None)
+    close: Callable[[Any], object] | None = None
+    steps: int = 2  # of each task
 
     def check(self, **options: Any) -> PrimitiveReport:
         """As `check_primitive`."""
-        return check_primitive(self.spec, self.make, self.ops, close=self.close, **options)
+        return check_primitive(self.spec, self.make, self.ops, close=self.close, ops_per_task=self.steps, **options)
 
 
 def of(part: int | None, name: str) -> Callable[..., Any]:
@@ -149,6 +150,7 @@ SYNC: dict[str, Case] = {
             acquire=lambda condition: condition.mutex.acquire(),
             release=lambda condition: condition.mutex.release(),
         ),
+        steps=3,  # to take the mutex, to wait or to notify, and to give it back
     ),
 }
 

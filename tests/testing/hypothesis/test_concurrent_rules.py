@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import assume, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, consumes, multiple, precondition
+from hypothesis.errors import UnsatisfiedAssumption
+from hypothesis.stateful import Bundle, consumes, invariant, multiple, precondition
 
 import conc
 from conc.sync import Mutex, Semaphore
@@ -336,6 +337,35 @@ def test_hypothesis_steers_from_inside_a_batch() -> None:
     assert len(drawn) > 5 and 5 not in drawn
 
 
+def test_a_rule_whose_bundle_is_empty_runs_beside_nobody() -> None:
+    steps: list[int] = []
+
+    class Machine(AsyncStateMachine):
+        nothing = Bundle("nothing")
+        done = 0
+
+        @concurrent()
+        @arule(one=nothing)
+        async def use(self, one: object) -> None:
+            raise AssertionError("there is nothing to use")
+
+        @concurrent()
+        @arule()
+        async def step(self) -> None:
+            await conc.checkpoint()
+
+        @invariant()
+        def count(self) -> None:
+            self.done += 1
+
+        async def ateardown(self) -> None:
+            steps.append(self.done - 1)
+
+    check(Machine, FEW)
+
+    assert set(steps) == {FEW.stateful_step_count}, "an example was given up"
+
+
 # ---- errors ---------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +422,28 @@ def test_errors_of_several_calls_are_all_told() -> None:
         "then LookupError(2) was raised by fail(n=2)",
         "then LookupError(3) was raised by fail(n=3)",
     ]
+
+
+def test_what_hypothesis_steers_by_goes_before_what_a_call_raised() -> None:
+    class Machine(AsyncStateMachine):
+        @concurrent()
+        @arule()
+        async def fail(self) -> None:
+            raise LookupError("nothing there")
+
+        @concurrent()
+        @arule()
+        async def give_up(self) -> None:
+            try:
+                await conc.sleep_forever()
+            finally:
+                assume(False)
+
+    machine = Machine()
+    calls = [Call(machine._concurrent[name], {}) for name in ("fail", "give_up")]
+    with pytest.raises(UnsatisfiedAssumption):
+        machine._perform_together(calls, Schedule())
+    machine.teardown()
 
 
 def test_a_result_without_a_target_is_what_hypothesis_complains_of() -> None:
