@@ -27,7 +27,7 @@ Those of a wider scope share a runtime for as long as any of them lives, and eac
 that, on its clock. An explored test makes its fixtures anew in each run; it may use no async ones of a wider scope.
 
 *Options.* ``--conc-seed``, ``--conc-runs``, ``--conc-seconds``, ``--conc-plan``, ``--conc-jobs``, ``--conc-replay``,
-``--conc-real``; see ``pytest --help``.
+``--conc-trace``, ``--conc-check-determinism``, ``--conc-log``, ``--conc-real``; see ``pytest --help``.
 """
 
 from __future__ import annotations

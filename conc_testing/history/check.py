@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from textwrap import indent
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from conc_testing.history.history import History
@@ -98,7 +99,7 @@ class PrimitiveReport:
             return f"{self.spec!r}: {self.verdict}, {covered}{proof}; {self.contested} decisions were contested"
         failure = self.failure
         told = isinstance(failure.error, NotLinearizable)  # with the history
-        history = "" if told else f"{failure.history}\n\n"
+        history = "" if told else indent(f"{failure.history}\n\n", "  ")
         return (
             f"{self.spec!r}: failed in this program, found after {covered}:\n{failure.program}\n\n"
             f"{type(failure.error).__name__}: {failure.error}\n\n{history}{failure.found.table}\n\n"

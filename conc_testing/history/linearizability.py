@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from textwrap import indent
 from typing import Final
 
 from conc_testing.history.model import Model
 from conc_testing.history.operation import Operation
-from conc_testing.history.search import Place, Search
+from conc_testing.history.search import Search
 from conc_testing.history.timeline import listed, timeline
 
-STATES_SHOWN: Final = 4
+REASONS_SHOWN: Final = 4
 
 
 class NotLinearizable(AssertionError):
@@ -75,30 +76,19 @@ def assert_linearizable(history: Iterable[Operation], model: Model, *, max_steps
 
 def _failure(search: Search, model: Model, part: Hashable, operations: list[Operation]) -> NotLinearizable:
     stuck = search.stuck()
-    furthest = search.furthest
-    longest = max(furthest, key=_placed)
-    prefix = tuple(one for one in longest.path() if one is not stuck)
+    prefix = tuple(one for one in search.furthest.path() if one is not stuck)
     before = [one for one in operations if one.called <= (stuck.ended or one.called)]
+    reasons = list(dict.fromkeys(search.why()))
+    if len(reasons) > REASONS_SHOWN:
+        reasons[REASONS_SHOWN:] = [f"So it is with {len(reasons) - REASONS_SHOWN} other(s) that are possible here."]
     lines = [
         f"{stuck} by {stuck.process} has no place in any order that {model!r} allows{_of(part)}.",
         f"These fit, in this order: {listed(prefix)}." if prefix else "It is the first that must have happened.",
-        *_possible(search, furthest),
+        *reasons,
         "",
-        timeline(before, stuck),
+        indent(timeline(before, stuck), "  "),
     ]
     return NotLinearizable("\n".join(lines), stuck, prefix)
-
-
-def _possible(search: Search, furthest: list[Place]) -> list[str]:
-    """The states in which the operation was tried, and why it does not fit there."""
-    found: dict[str, None] = {}
-    for place in furthest:
-        for obstacle in search.obstacles(place):
-            found[f"With the state {place.state!r}, {obstacle}."] = None
-    lines = list(found)
-    if len(lines) > STATES_SHOWN:
-        lines[STATES_SHOWN:] = [f"So it is with {len(lines) - STATES_SHOWN} other(s) that are possible here."]
-    return lines
 
 
 def _undecided(search: Search, model: Model, part: Hashable, operations: list[Operation]) -> str:
@@ -112,7 +102,3 @@ def _undecided(search: Search, model: Model, part: Hashable, operations: list[Op
 
 def _of(part: Hashable) -> str:
     return "" if part is None else f", as to {part!r}"
-
-
-def _placed(place: Place) -> int:
-    return place.requested.bit_count() + place.over.bit_count()

@@ -18,7 +18,6 @@ from conc_testing.history.model import Answer, Done, Model, transitions
 from conc_testing.history.operation import Operation
 
 NEVER: Final = 1 << 62  # a moment after all others
-FRONTIER = 64  # configurations kept to explain a failure
 
 
 class Due(NamedTuple):
@@ -44,6 +43,11 @@ class Place:
     first: int  # before this one, all operations that must be requested are
     before: Place | None
     operation: Operation | None  # whose point was placed last
+
+    @property
+    def size(self) -> int:
+        """How many points are placed."""
+        return self.requested.bit_count() + self.over.bit_count()
 
     def path(self) -> list[Operation]:
         """The operations that were placed, in order, each once."""
@@ -79,7 +83,7 @@ class Search:
 
     Attributes:
         steps: how many configurations were tried.
-        furthest: those in which most of the points that are due were placed.
+        furthest: the one in which most of the points that are due were placed, and of those most in all.
     """
 
     def __init__(self, operations: Sequence[Operation], model: Model) -> None:
@@ -93,38 +97,50 @@ class Search:
         self.dues = sorted(due for i, operation in enumerate(self._operations) for due in _dues(i, operation))
         self._follows_up = type(model).followup is not Model.followup
         self.steps = 0
-        self.furthest: list[Place] = []
+        self.furthest = self._start = self._advanced(Place(0, 0, 0, model.init(), 0, 0, None, None))
 
     def run(self, max_steps: int) -> bool | None:
         """Whether there is an order; None if that was not decided within the steps."""
-        start = self._advanced(Place(0, 0, 0, self._model.init(), 0, 0, None, None))
-        stack = [(start, self._next(start))]
-        self.furthest = [start]
-        while stack:
-            place, following = stack[-1]
+        for place in self._places():
             if place.due == len(self.dues) and not self._restless(place):
                 return True
-            after = next(following, None)
-            if after is None:
-                stack.pop()
-            elif self._is_new(after):
-                if self.steps >= max_steps:
-                    return None
-                self.steps += 1
-                self._remember(after)
-                stack.append((after, self._next(after)))
+            if (place.due, place.size) > (self.furthest.due, self.furthest.size):
+                self.furthest = place
+            if self.steps > max_steps:
+                return None
         return False
 
     def stuck(self) -> Operation:
         """The operation that has no place, after a search that failed."""
-        place = self.furthest[0]
+        place = self.furthest
         if place.due == len(self.dues):
             return self._restless(place)[0]
         return self._operations[self.dues[place.due].number]
 
-    def obstacles(self, place: Place) -> list[str]:
-        """Why the operation that is stuck has no place there."""
-        operation = self.stuck()
+    def why(self) -> Iterator[str]:
+        """Why it has none, in all places where it could be: the state there, and what is in the way. Again, some may be
+        the same."""
+        stuck = self.stuck()
+        bit = 1 << self._index[stuck.ticket]
+        self._tried.clear()
+        for place in self._places():
+            if not place.requested & bit and stuck.called < self._until(place) or place.due == self.furthest.due:
+                for obstacle in self._obstacles(place, stuck):
+                    yield f"With the state {place.state!r}, {obstacle}."
+
+    def _places(self) -> Iterator[Place]:
+        """All places that can be reached, depth first."""
+        stack = [iter((self._start,))]
+        while stack:
+            place = next(stack[-1], None)
+            if place is None:
+                stack.pop()
+            elif self._is_new(place):
+                self.steps += 1
+                yield place
+                stack.append(self._next(place))
+
+    def _obstacles(self, place: Place, operation: Operation) -> list[str]:
         bit = 1 << self._index[operation.ticket]
         if place.due == len(self.dues):
             return ["it could go on, and still waits"]
@@ -151,16 +167,9 @@ class Search:
         tried.append(used)
         return True
 
-    def _remember(self, place: Place) -> None:
-        if place.due > self.furthest[0].due:
-            self.furthest = [place]
-        elif place.due == self.furthest[0].due and len(self.furthest) < FRONTIER:
-            self.furthest.append(place)
-
     def _next(self, place: Place) -> Iterator[Place]:
         """Where one more point leads."""
-        until = self.dues[place.due].moment if place.due < len(self.dues) else NEVER
-        for index in self._candidates(place, until):
+        for index in self._candidates(place, self._until(place)):
             operation = self._operations[index]
             for state, answer in transitions(self._model.request(place.state, operation)):
                 after = self._placed(place, operation, state, answer)
@@ -171,6 +180,10 @@ class Search:
             bit = waiting & -waiting
             waiting ^= bit
             yield from self._ended(place, self._operations[bit.bit_length() - 1])
+
+    def _until(self, place: Place) -> int:
+        """The moment before which an operation must have been called to come next."""
+        return self.dues[place.due].moment if place.due < len(self.dues) else NEVER
 
     def _candidates(self, place: Place, until: int) -> Iterator[int]:
         """Operations whose request may come next."""

@@ -25,13 +25,13 @@ def timeline(operations: Collection[Operation], mark: Operation | None = None) -
     stretch = 1 if len(moments) > WIDTH / 2 else 2
     who = max((len(operation.process) for operation in shown), default=0)
     what = max((len(str(operation)) for operation in shown), default=0)
-    lines = [f"  ({left_out} earlier ones left out)"] if left_out else []
+    lines = [f"({left_out} earlier ones left out)"] if left_out else []
     for operation in shown:
         begin = column[operation.called] * stretch
         end = len(moments) * stretch if _is_endless(operation) else column[operation.ended or 0] * stretch
         bar = " " * begin + "|" + "-" * (end - begin - 1) + (">" if _is_endless(operation) else "|")
         pointer = "   <-- has no place" if operation is mark else ""
-        lines.append(f"  {operation.process:<{who}}  {operation!s:<{what}}  {bar}{pointer}".rstrip())
+        lines.append(f"{operation.process:<{who}}  {operation!s:<{what}}  {bar}{pointer}".rstrip())
     return "\n".join(lines)
 
 

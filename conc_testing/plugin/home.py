@@ -15,6 +15,7 @@ from conc_testing.plugin.clocks import HeldClock, HeldRealClock
 from conc_testing.plugin.fixture import Fixture, Fixtures
 from conc_testing.plugin.interrupts import Interrupts
 from conc_testing.plugin.leaks import LeakCheck
+from conc_testing.plugin.runlog import LoggedRun
 from conc_testing.timelimit import TimeLimit
 
 BATCH: Final = 61  # steps of tasks between two looks whether all is done
@@ -40,6 +41,7 @@ class Home:
         network: of the runtime; None for the real one.
         limited: see `Limited`.
         leaks: looks what is left at the end.
+        logged: watches the run, for the log; None if there is none.
 
     Attributes:
         fixtures: that live here.
@@ -57,17 +59,20 @@ class Home:
         network: Any,
         limited: Limited,
         leaks: LeakCheck,
+        logged: LoggedRun | None = None,
     ) -> None:
         self.fixtures = Fixtures()
         self.clock = clock
         self.over: Error = None
         self._limited = limited
         self._leaks = leaks
+        self._logged = logged
         self._runtime = conc.Runtime(
             clock=clock,
             workers=workers,
             seed=seed,
             network=network,
+            instruments=() if logged is None else logged.instruments,
             shutdown_timeout=AGES if clock.virtual else CLOSING_SECONDS,
         )
         self._turn = Turn()
@@ -76,6 +81,8 @@ class Home:
         self._stuck: conc.Deadlock | None = None
         if isinstance(clock, HeldClock):
             clock.at_rest = self._at_rest
+        if logged is not None:
+            logged.begin(self._runtime)
 
         async def fixtures() -> None:  # what it is called in trees of tasks
             await self._serve()
@@ -277,9 +284,13 @@ class Home:
         force: Any = Force(self.clock)
         self.fixtures.give_up(str(reason))
         self.over = reason
-        with self._limited(limit), Interrupts(self.clock.wake):
-            limit.begin(self._runtime, force)
-            self._runtime.close()
+        try:
+            with self._limited(limit), Interrupts(self.clock.wake):
+                limit.begin(self._runtime, force)
+                self._runtime.close()
+        finally:
+            if self._logged is not None:
+                self._logged.end()
 
 
 class Turn:

@@ -8,6 +8,7 @@ tests that conc runs, and theirs in all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from inspect import iscoroutinefunction, ismethod
 from typing import Any, Final, NoReturn
 
@@ -48,7 +49,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[TEST] = (item.obj, inner_test(item.obj))
     item.stash[PLACE] = place = Place(item)  # a new one, if it runs once more
     Options.of(item)
-    Exploration.of(item)
+    if Exploration.of(item) is not None and item.stash[TEST][1] is not None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: pytest.mark.explore is not for tests of Hypothesis, which draws its own runs: let it draw "
+            "the order of the tasks too, with conc_testing.hypothesis.schedules"
+        )
     if place.world is not None and item.config.getoption("conc_real"):
         pytest.skip("--conc-real: this test takes place in a simulated world")
     if runs_often(item):  # before pytest keeps the refusal as the value of the fixture, for other tests too
@@ -56,6 +61,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             for definition in item._fixtureinfo.name2fixturedefs.get(name, ())[-1:]:
                 if definition.scope != "function" and is_to_run(definition.func):
                     refuse_wide(item, name, definition.scope)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Afterwards, let go what belongs to the test."""
+    try:
+        return (yield)
+    finally:
+        key: pytest.StashKey[Any]
+        for key in (TEST, PLACE, STORY):
+            if key in item.stash:
+                del item.stash[key]
 
 
 @pytest.hookimpl(specname="pytest_runtest_setup", trylast=True)
@@ -78,22 +95,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
         def run_example(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
-            run_alone(pyfuncitem, inner, kwargs, *args)
+            with verdict_of_marks(pyfuncitem):
+                run_alone(pyfuncitem, inner, kwargs, *args)
 
         setattr(run_example, ORIGINAL, inner)
         test.hypothesis.inner_test = run_example
         return None
     if not iscoroutinefunction(test):
         return None
-    try:
+    with verdict_of_marks(pyfuncitem):
         run_async(pyfuncitem, test)
+    return True
+
+
+@contextmanager
+def verdict_of_marks(item: pytest.Function) -> Iterator[None]:
+    """Let a test pass that may end in a Deadlock, and skip one that cannot be run as it is told to."""
+    __tracebackhide__ = True
+    try:
+        yield
     except conc.Deadlock:
-        if pyfuncitem.get_closest_marker("deadlock_ok") is None:
+        if item.get_closest_marker("deadlock_ok") is None:
             raise
     except RuntimeError as error:
-        skip_without_virtual_time(pyfuncitem, error)
+        skip_without_virtual_time(item, error)
         raise
-    return True
 
 
 def run_async(item: pytest.Function, test: Any) -> None:

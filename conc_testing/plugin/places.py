@@ -22,6 +22,7 @@ from conc_testing.plugin.fixture import Fixture
 from conc_testing.plugin.home import Home
 from conc_testing.plugin.leaks import LeakCheck
 from conc_testing.plugin.options import Options, seed_of, session_seed
+from conc_testing.plugin.runlog import LOG
 from conc_testing.timelimit import TimeLimit
 from conc_testing.world import World
 
@@ -201,6 +202,7 @@ def new_home(item: pytest.Item, seed: int, clock: HeldClock | None = None, world
     """A home that suits a test."""
     options = Options.of(item)
     held = HeldRealClock() if options.clock == "real" else clock or HeldClock()
+    log = item.config.stash[LOG]
     return Home(
         held,
         options.workers,
@@ -208,6 +210,7 @@ def new_home(item: pytest.Item, seed: int, clock: HeldClock | None = None, world
         getattr(world, "net", None),
         partial(limited_in, item.config),
         LeakCheck(options.leaks),
+        None if log is None else log.watch(item.nodeid, held, options.workers),
     )
 
 

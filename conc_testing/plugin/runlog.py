@@ -27,9 +27,9 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
 
-    def watch(self, clock: object, workers: object) -> LoggedRun | None:
+    def watch(self, name: str, clock: object, workers: object) -> LoggedRun | None:
         """What watches a run that begins; None if it is none for the log."""
-        return LoggedRun(clock) if isinstance(clock, VirtualClock) and workers == 1 else None
+        return LoggedRun(self, name, clock) if isinstance(clock, VirtualClock) and workers == 1 else None
 
     def enter(self, name: str, words: str) -> None:
         """Enter a run, or a search."""
@@ -40,19 +40,20 @@ class RunLog:
 class LoggedRun:
     """What watches one run."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, log: RunLog, name: str, clock: VirtualClock) -> None:
         paths = Paths()
+        self._log = log
+        self._name = name
         self._digest = Digest(paths, clock)
         self.instruments: tuple[Instrument, ...] = (paths, self._digest)
 
     def begin(self, runtime: Runtime) -> None:
-        """The run is about to begin: its thread jobs take turns with its tasks, or they had an order of their own."""
+        """The run is about to begin. Its thread jobs take turns with its tasks: threads have an order of their own."""
         install(runtime)
 
-    @property
-    def words(self) -> str:
-        """How many steps there were, and their sum."""
-        return f"{self._digest.steps} {self._digest.value}"
+    def end(self) -> None:
+        """It has ended: enter how many steps there were, and their sum."""
+        self._log.enter(self._name, f"{self._digest.steps} {self._digest.value}")
 
 
 LOG = pytest.StashKey[RunLog | None]()

@@ -39,7 +39,7 @@ def run_alone(item: pytest.Function, test: Test, arguments: Mapping[str, Any], *
     world = None if make_world is None else make_world()
     clock = VirtualClock() if often and options.clock == "virtual" else place.run_clock
     log = item.config.stash[LOG]
-    logged = None if log is None else log.watch(clock, options.workers)
+    logged = None if log is None else log.watch(item.nodeid, clock, options.workers)
     runtime = conc.Runtime(
         clock=clock,
         workers=options.workers,
@@ -71,8 +71,8 @@ def run_alone(item: pytest.Function, test: Test, arguments: Mapping[str, Any], *
                 raise raised.with_traceback(inside(test, raised.__traceback__)) from raised.__cause__
             error = raised
         finally:
-            if log is not None and logged is not None:
-                log.enter(item.nodeid, logged.words)
+            if logged is not None:
+                logged.end()
     if limit.report is not None:
         after = "" if error is None else f"\nWhen it was cancelled it raised {error!r}"
         pytest.fail(limit.report + after, pytrace=False)

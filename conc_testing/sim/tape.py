@@ -52,7 +52,7 @@ class Deviation:
             when = "when it comes to" if self.choice == 1 else "at the beginning of"
             return f"{self.path} is cancelled {when} step {self.nth}"
         if self.site == TIME:
-            count = "deadline" if self.choice == 1 else f"{self.choice} deadlines"
+            count = "a deadline" if self.choice == 1 else f"{self.choice} deadlines"
             return f"time passes by {count}, after {self.path or 'nothing'} has run ({self.nth})"
         place = f" of {self.path}" if self.path else ""
         return f"{self.site} {self.nth}{place} is {self.choice}"

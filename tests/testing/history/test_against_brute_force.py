@@ -9,8 +9,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from conc.errors import ChannelEmpty
 from conc_testing import Model, NotLinearizable, Operation, Raised, assert_linearizable, models
 from conc_testing.history.operation import UNKNOWN
+from tests.primitives.channel_specs import WatchSpec
+from tests.primitives.sync_specs import ConditionSpec
 from tests.testing.history.brute_force import is_linearizable
 
 Call = tuple[str, tuple[Any, ...], tuple[Any, ...]]  # a name, arguments, and results that it may have
@@ -36,7 +39,18 @@ QUEUE: list[Call] = [
     ("get", (), (1, 2, 3)),
     ("try_get", (), (None, 1, 2)),
 ]
-WAITING = {"acquire", "put", "get"}
+CONDITION: list[Call] = [
+    ("acquire", (), (None,)),
+    ("release", (), (None, Raised(RuntimeError))),
+    ("wait", (), (None, Raised(RuntimeError))),
+    ("notify", (1,), (None, Raised(RuntimeError))),
+]
+WATCH: list[Call] = [
+    *(("send_nowait", (value,), (None,)) for value in (1, 2)),
+    ("changed", (0,), (1, 2)),
+    ("changed_nowait", (0,), (1, Raised(ChannelEmpty))),
+]
+WAITING = {"acquire", "put", "get", "wait", "changed"}
 
 
 @st.composite
@@ -88,8 +102,20 @@ def verdict(operations: Iterable[Operation], model: Model) -> bool:
         (models.Queue, QUEUE),
         (lambda: models.Queue(1), QUEUE),
         (lambda: models.Queue(0), QUEUE),
+        (ConditionSpec, CONDITION),
+        (lambda: WatchSpec(1), WATCH),
     ],
-    ids=["register", "semaphore of 0", "semaphore of 2", "lock", "queue", "queue of 1", "rendezvous"],
+    ids=[
+        "register",
+        "semaphore of 0",
+        "semaphore of 2",
+        "lock",
+        "queue",
+        "queue of 1",
+        "rendezvous",
+        "condition",
+        "watch",
+    ],
 )
 def test_the_search_agrees_with_trying_everything(make: Callable[[], Model], calls: list[Call]) -> None:
     seen = {True: 0, False: 0}

@@ -38,7 +38,7 @@ def test_a_plain_block_that_says_nothing_has_returned_none() -> None:
     with history.op("write", 1):
         pass
 
-    assert str(history) == f"  {threading.current_thread().name}  write(1) -> None  |-|"
+    assert str(history) == f"{threading.current_thread().name}  write(1) -> None  |-|"
     assert_linearizable(history, models.Register())
 
 
@@ -160,7 +160,7 @@ async def test_at_rest_those_that_are_under_way_wait(nursery: conc.Nursery) -> N
     await settle_shielded()
 
     assert [one.fate for one in history] == ["returned", "waiting"]
-    assert str(history) == "  A  acquire() -> None      |-|\n  B  acquire() still waits      |->"
+    assert str(history) == "A  acquire() -> None      |-|\nB  acquire() still waits      |->"
     assert_linearizable(history, models.Semaphore(1))
 
 
@@ -222,6 +222,6 @@ def test_a_long_history_shows_its_end() -> None:
 
     lines = str(history).splitlines()
 
-    assert lines[0] == "  (16 earlier ones left out)"
+    assert lines[0] == "(16 earlier ones left out)"
     assert len(lines) == 25
-    assert lines[-1].startswith("  A  write(39) -> None")
+    assert lines[-1].startswith("A  write(39) -> None")

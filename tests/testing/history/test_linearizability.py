@@ -377,7 +377,7 @@ def test_one_that_is_open_may_wait_go_on_or_give_up() -> None:
 
 
 class Gate(Model):
-    """Whoever waits is let through by itself, after `init`; a cancelled one leaves only when somebody opens."""
+    """Whoever waits goes on by himself when his turn has come, also one that was cancelled; or when somebody opens."""
 
     def init(self) -> tuple[int, ...]:
         return ()
@@ -406,13 +406,31 @@ def test_a_model_may_let_who_waits_go_on_by_itself() -> None:
     assert "nothing has resumed it" in str(refused(history, Gate()))
 
 
+def test_one_that_waits_although_it_could_go_on_by_itself_is_found() -> None:
+    history = Written()
+    history.waiting("A", 1, "pass", waits=2)
+
+    error = refused(history, Gate())
+
+    assert error.operation is history.operations[0]
+    assert "With the state (0,), it could go on, and still waits." in str(error)
+
+
+class Closed(Gate):
+    """Lets nobody through by itself."""
+
+    def followup(self, state: Any, ticket: int) -> Any:
+        return []
+
+
 def test_a_model_may_let_the_cancelled_wait_on() -> None:
     history = Written()
     history.cancelled("A", 1, 5, "pass", waits=2)
-    assert "nothing has resumed it" in str(refused(history, Gate()))
+    assert "nothing has resumed it" in str(refused(history, Closed()))
+    assert_linearizable(history.operations, Gate())
 
     history.returned("B", 3, 4, "open")
-    assert_linearizable(history.operations, Gate())
+    assert_linearizable(history.operations, Closed())
 
 
 class Wrong(Gate):

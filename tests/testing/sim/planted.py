@@ -103,7 +103,10 @@ async def fault_in_the_second_call() -> None:
 
 async def branch_of_a_select() -> None:
     """Two branches are ready, and only the first is expected."""
-    index, _ = await conc.select(sync.Semaphore(1).acquiring(), sync.Semaphore(1).acquiring())
+    first, second = sync.Event(), sync.Event()
+    first.set()
+    second.set()
+    index, _ = await conc.select(first.waiting(), second.waiting())
     assert index == 0, "the other branch"
 
 

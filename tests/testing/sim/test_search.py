@@ -129,7 +129,7 @@ def test_a_failure_is_raised_with_the_error_as_its_cause() -> None:
     assert caught.value.__cause__ is report.failure.error
 
 
-# ---- budgets ----------------------------------------------------------------------------------------------------------
+# ---- budgets --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("runs", [1, 2, 3, 15, 16, 17, 40])
@@ -172,7 +172,7 @@ def test_a_budget_without_seconds_is_refused(seconds: float) -> None:
         Budget(seconds=seconds)
 
 
-# ---- arguments ----------------------------------------------------------------------------------------------------------
+# ---- arguments ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_in_a_thread_of_a_running_program_another_one_can_be_searched() -> None:
     assert conc.run(main).verdict == "failed"
 
 
-# ---- what scenarios do -----------------------------------------------------------------------------------------------------
+# ---- what scenarios do ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
