@@ -81,6 +81,8 @@ class Generators:
     def _start_closing(self, generator: AsyncGeneratorType[Any, Any], strand: Strand) -> None:
         """Run ``aclose`` as a task of the strand, in a cancelled scope: clean-up code runs, but may not wait long."""
         worker = self._worker
+        if generator.ag_running and worker.crew.killed:
+            return  # it stands in an await of a task that was killed: nobody can close it, nor is to hear of it
         try:
             # In the context of `run`, where it belongs to those who catch warnings there.
             worker.crew.context.copy().run(

@@ -12,6 +12,7 @@ from conc_testing.history.search import Search
 from conc_testing.history.timeline import listed, timeline
 
 REASONS_SHOWN: Final = 4
+LATER_SHOWN: Final = 4  # operations that were called after the one that has no place had ended
 
 
 class NotLinearizable(AssertionError):
@@ -76,8 +77,10 @@ def assert_linearizable(history: Iterable[Operation], model: Model, *, max_steps
 
 def _failure(search: Search, model: Model, part: Hashable, operations: list[Operation]) -> NotLinearizable:
     stuck = search.stuck()
+    operations = sorted(operations, key=_called)
     prefix = tuple(one for one in search.furthest.path() if one is not stuck)
-    before = [one for one in operations if one.called <= (stuck.ended or one.called)]
+    later = [one for one in operations if stuck.ended is not None and one.called > stuck.ended]
+    shown = operations[: len(operations) - len(later) + LATER_SHOWN]
     reasons = list(dict.fromkeys(search.why()))
     if len(reasons) > REASONS_SHOWN:
         reasons[REASONS_SHOWN:] = [f"So it is with {len(reasons) - REASONS_SHOWN} other(s) that are possible here."]
@@ -86,7 +89,7 @@ def _failure(search: Search, model: Model, part: Hashable, operations: list[Oper
         f"These fit, in this order: {listed(prefix)}." if prefix else "It is the first that must have happened.",
         *reasons,
         "",
-        indent(timeline(before, stuck), "  "),
+        indent(timeline(shown, stuck), "  "),
     ]
     return NotLinearizable("\n".join(lines), stuck, prefix)
 
@@ -102,3 +105,7 @@ def _undecided(search: Search, model: Model, part: Hashable, operations: list[Op
 
 def _of(part: Hashable) -> str:
     return "" if part is None else f", as to {part!r}"
+
+
+def _called(operation: Operation) -> int:
+    return operation.called

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from conc_testing.history.model import Answer, Done, Model, transitions
 from conc_testing.history.operation import Operation
 
 NEVER: Final = 1 << 62  # a moment after all others
+PLACES_EXPLAINED: Final = 20_000  # so many are looked at once more, for the text of a failure
 
 
 class Due(NamedTuple):
@@ -106,7 +108,7 @@ class Search:
                 return True
             if (place.due, place.size) > (self.furthest.due, self.furthest.size):
                 self.furthest = place
-            if self.steps > max_steps:
+            if self.steps >= max_steps:
                 return None
         return False
 
@@ -123,8 +125,9 @@ class Search:
         stuck = self.stuck()
         bit = 1 << self._index[stuck.ticket]
         self._tried.clear()
-        for place in self._places():
-            if not place.requested & bit and stuck.called < self._until(place) or place.due == self.furthest.due:
+        for place in islice(self._places(), PLACES_EXPLAINED):
+            could_be_next = not place.requested & bit and stuck.called < self._until(place)
+            if could_be_next or place.due == self.furthest.due:
                 for obstacle in self._obstacles(place, stuck):
                     yield f"With the state {place.state!r}, {obstacle}."
 

@@ -104,22 +104,24 @@ class Home:
             BaseException: what the fixture raised.
         """
         __tracebackhide__ = True
+        what = f"the set-up of the fixture {fixture.name!r}"
         self.fixtures.watch(fixture.scope, used)
         try:
             self._perform(
-                f"the set-up of the fixture {fixture.name!r}",
+                what,
                 lambda: self.fixtures.begin(fixture, self._nursery),
                 until=fixture.ready.is_set,
                 scope=fixture.scope,
                 seconds=seconds,
                 error=lambda: fixture.error,
             )
+            refuse_broken(used, what)
         except BaseException:
+            fixture.scope.cancel("its set-up failed")
             self.fixtures.living.pop(fixture, None)
             raise
         finally:
             self.fixtures.unwatch(fixture.scope)
-        refuse_broken(used, f"the set-up of the fixture {fixture.name!r}")
         return fixture.value
 
     def tear_down(self, fixture: Fixture, seconds: float | None) -> None:
@@ -129,7 +131,9 @@ class Home:
             BaseException: what the fixture raised, unless that was reported.
         """
         __tracebackhide__ = True
-        if self.over is None:
+        if self.over is not None:
+            return
+        try:
             self._perform(
                 f"the tear-down of the fixture {fixture.name!r}",
                 lambda: self.fixtures.end(fixture),
@@ -138,6 +142,8 @@ class Home:
                 seconds=seconds,
                 error=lambda: None if fixture.told else fixture.error,
             )
+        finally:
+            self.fixtures.living.pop(fixture, None)  # it may have ended before
 
     def play(
         self, name: str, test: Callable[[], Awaitable[object]], used: Collection[Fixture], seconds: float | None
@@ -219,8 +225,9 @@ class Home:
         if self.over is not None:
             raise RuntimeError(f"{what}: its runtime has ended before") from self.over
         self._scope, self._stuck = scope, None
-        context = copy_context()
-        self._turn.put(lambda: context.run(job))
+        if not until():
+            context = copy_context()
+            self._turn.put(lambda: context.run(job))
         limit = TimeLimit(seconds, what)
         with self._limited(limit), Interrupts(self.clock.wake) as interrupts:
             limit.begin(self._runtime, scope)
@@ -285,12 +292,14 @@ class Home:
         self.fixtures.give_up(str(reason))
         self.over = reason
         try:
-            with self._limited(limit), Interrupts(self.clock.wake):
+            with self._limited(limit), Interrupts(self.clock.wake) as interrupts:
                 limit.begin(self._runtime, force)
                 self._runtime.close()
         finally:
             if self._logged is not None:
                 self._logged.end()
+        if interrupts.count:
+            raise KeyboardInterrupt
 
 
 class Turn:
@@ -314,7 +323,8 @@ class Turn:
             unpark(task, job)
 
     def put(self, job: Callable[[], None]) -> None:
-        """A job."""
+        """Let the main task do a job."""
+        assert self._job is None, "two jobs at a time"
         task, self._task = self._task, None
         if task is None:
             self._job = job

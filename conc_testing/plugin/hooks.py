@@ -34,6 +34,7 @@ from conc_testing.plugin.running import run_alone, run_at_home, skip_without_vir
 from conc_testing.plugin.scenario import Unmade
 
 TEST: Final = pytest.StashKey[tuple[Any, Any]]()
+OF_THE_TEST: Final[tuple[pytest.StashKey[Any], ...]] = (TEST, PLACE, STORY)
 MARKS_OF_FIXTURES: Final = ("_force_asyncio_fixture", "_force_trio_fixture")
 
 
@@ -69,8 +70,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         return (yield)
     finally:
-        key: pytest.StashKey[Any]
-        for key in (TEST, PLACE, STORY):
+        for key in OF_THE_TEST:
             if key in item.stash:
                 del item.stash[key]
 

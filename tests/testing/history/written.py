@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from conc_testing import Operation
+import pytest
+
+from conc_testing import Model, NotLinearizable, Operation, assert_linearizable
 from conc_testing.history.operation import UNKNOWN, Fate
 
 
@@ -48,3 +50,10 @@ class Written:
         operation = Operation(next(self._tickets), name, args, by, called, None, waits, ended, fate, value)
         self.operations.append(operation)
         return operation
+
+
+def refused(history: Written, model: Model) -> NotLinearizable:
+    """What is said of a history that its model does not allow."""
+    with pytest.raises(NotLinearizable) as caught:
+        assert_linearizable(history.operations, model)
+    return caught.value

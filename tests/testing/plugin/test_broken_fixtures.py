@@ -130,6 +130,38 @@ async def test_that_does_not_use_it(other):
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_that_does_not_use_it*"])
 
 
+def test_a_set_up_is_given_up_when_a_fixture_that_it_may_use_breaks(run: Run) -> None:
+    result = run(
+        """
+@pytest.fixture
+async def server():
+    async def crash():
+        await conc.sleep(1.0)
+        raise OSError("the server has crashed")
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(crash)
+        yield
+
+@pytest.fixture
+async def client(server):
+    await conc.sleep(5.0)
+    yield
+
+async def test_it(client): ...
+"""
+    )
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at setup of test_it*",
+            "the set-up of the fixture 'client' was given up: the fixture 'server' broke, with ExceptionGroup*",
+            "*ERROR at teardown of test_it*",
+            "*OSError: the server has crashed*",
+        ]
+    )
+
+
 def test_a_fixture_may_end_quietly_before_the_test_does(run: Run) -> None:
     result = run(
         """
@@ -365,11 +397,13 @@ async def service():
 
 @pytest.mark.conc(timeout=0.1)
 async def test_stubborn(service):
-    while True:
-        try:
-            await conc.checkpoint()
-        except (conc.Cancelled, KeyboardInterrupt):
-            pass
+    with conc.CancelScope(shield=True):
+        while True:
+            try:
+                while True:
+                    await conc.checkpoint()
+            except KeyboardInterrupt:
+                pass
 
 async def test_next(service): ...
 
