@@ -38,7 +38,7 @@ class Home:
         clock: tells the time in it.
         workers: of the runtime.
         seed: of the runtime.
-        network: of the runtime; None for the real one.
+        world: whose network and policy the runtime has; None for the real network.
         limited: see `Limited`.
         leaks: looks what is left at the end.
         logged: watches the run, for the log; None if there is none.
@@ -56,7 +56,7 @@ class Home:
         clock: HeldClock | HeldRealClock,
         workers: int | Literal["auto"],
         seed: int,
-        network: Any,
+        world: Any,
         limited: Limited,
         leaks: LeakCheck,
         logged: LoggedRun | None = None,
@@ -71,7 +71,8 @@ class Home:
             clock=clock,
             workers=workers,
             seed=seed,
-            network=network,
+            network=getattr(world, "net", None),
+            policy=getattr(world, "policy", None),
             instruments=() if logged is None else logged.instruments,
             shutdown_timeout=AGES if clock.virtual else CLOSING_SECONDS,
         )

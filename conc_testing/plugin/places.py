@@ -207,7 +207,7 @@ def new_home(item: pytest.Item, seed: int, clock: HeldClock | None = None, world
         held,
         options.workers,
         seed,
-        getattr(world, "net", None),
+        world,
         partial(limited_in, item.config),
         LeakCheck(options.leaks),
         None if log is None else log.watch(item.nodeid, held, options.workers),

@@ -45,6 +45,7 @@ def run_alone(item: pytest.Function, test: Test, arguments: Mapping[str, Any], *
         workers=options.workers,
         seed=seed_of(item),
         network=getattr(world, "net", None),
+        policy=getattr(world, "policy", None),
         instruments=() if logged is None else logged.instruments,
     )
     if logged is not None:

@@ -157,7 +157,7 @@ def run(
 
     scenario.__qualname__ = name_of(async_fn)
     strategy = Calm() if schedule is None else Scheduled(schedule.decide)
-    outcome = simulate(scenario, strategy, Conditions(seed, time, False, leaks, world, livelock))
+    outcome = simulate(scenario, strategy, Conditions(seed, time, False, leaks, world, livelock), collect=True)
     if outcome.error is not None:
         try:
             raise outcome.error
