@@ -24,7 +24,7 @@ from conc_testing.sequencer import Sequencer
 from conc_testing.sim.choices import choose, fault
 from conc_testing.sim.conductor import Livelock
 from conc_testing.sim.explore import explore, replay, run
-from conc_testing.sim.oracles import BrokenInvariant, Leak, LostWakeup, OrphanedGrant, watch
+from conc_testing.sim.oracles import BrokenInvariant, Leak, LostWakeup, OrphanedGrant, allow_leak, watch
 from conc_testing.sim.report import ExplorationFailed, Failure, Inconclusive, Report
 from conc_testing.sim.schedule import Schedule
 from conc_testing.sim.search import Budget, DivergedRun
@@ -70,6 +70,7 @@ __all__ = [
     "Undecided",
     "VirtualClock",
     "World",
+    "allow_leak",
     "assert_checkpoints",
     "assert_linearizable",
     "assert_no_checkpoints",

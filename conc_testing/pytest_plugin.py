@@ -62,9 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The settings, and the options of the command line."""
     parser.addini("conc_mode", "strict: conc runs the async tests that are marked for it; auto: all", default="strict")
     parser.addini("conc_timeout", "real seconds that an async test may take", default="60")
-    parser.addini(
-        "conc_leaks", "what becomes of what a test leaves behind: error, warn, ignore", default="error"
-    )
+    parser.addini("conc_leaks", "what becomes of what a test leaves behind: error, warn, ignore", default="error")
     add = parser.getgroup("conc", "async tests run by conc").addoption
     add("--conc-seed", type=int, metavar="N", help="the seed of all that is drawn at random; a fresh one unless given")
     add("--conc-runs", type=int, metavar="N", help="how many runs of each explored test, whatever its mark says")

@@ -50,9 +50,7 @@ def kill(task: Task[Any], reason: str = "killed") -> list[Task[Any]]:
     dead = set(family)
     for one in reversed(family):
         _withdraw(worker, one)
-    for waker in list(worker.crew.wakers.values()):
-        if not isinstance(waker, str) and waker.task in dead:
-            waker.abandon()
+    _forget_wakers(worker, dead)
     for one in family:
         joiners = one.take_joiners()
         one.value = Cancelled("killed", reason)
@@ -82,6 +80,17 @@ def _nurseries_that_wait_for_a_start(family: list[Task[Any]]) -> list[Nursery]:
     """Those in which the tasks were about to start children, with ``nursery.start``."""
     rooms = [room for task in family for room in open_nurseries(task)]
     return [room._room_for for room in rooms if hasattr(room, "_room_for")]
+
+
+def _forget_wakers(worker: Worker, dead: set[Task[Any]]) -> None:
+    """Nobody outside can wake the dead: what was declared for them keeps neither time nor a Deadlock from coming."""
+    wakers = worker.crew.wakers
+    for key, waker in list(wakers.items()):
+        if not isinstance(waker, str):
+            if waker.task in dead:
+                waker.abandon()
+        elif key in dead or getattr(key, "task", None) in dead:
+            wakers.pop(key, None)
 
 
 def _withdraw(worker: Worker, task: Task[Any]) -> None:

@@ -24,14 +24,18 @@ class expect_wakeup:  # noqa: N801  # used like a function: with expect_wakeup()
     def __init__(self, words: str = "expect_wakeup") -> None:
         self._words = words
         self._wakers: dict[object, Any] | None = None
+        self.task: object = None  # who is to be woken
 
     def __enter__(self) -> None:
-        self._wakers = current_worker().crew.wakers
+        worker = current_worker()
+        self.task = worker.task
+        self._wakers = worker.crew.wakers
         self._wakers[self] = self._words
 
     def __exit__(self, *error: object) -> None:
         if self._wakers is not None:
             self._wakers.pop(self, None)
+        self.task = None
 
 
 def current_runtime() -> Runtime:

@@ -51,6 +51,11 @@ class Portal:
         crew.wakers[self] = "an open portal"
         crew.at_end.append(self._end)
 
+    @property
+    def task(self) -> Task[Any]:
+        """In whose block it is open."""
+        return self._nursery.parent_task
+
     # ---- from threads ---------------------------------------------------------------------------------------------
 
     def run(self, async_fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:

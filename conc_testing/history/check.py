@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +52,7 @@ class PrimitiveFailure:
 
     @property
     def token(self) -> str:
-        """Replays it: ``conc_testing.replay(failure.trial, failure.token)``."""
+        """Replays it: ``conc_testing.replay(failure.trial, failure.token, leaks="ignore")``."""
         return self.found.token
 
 
@@ -144,11 +145,11 @@ def check_primitive(
         plan: as for `conc_testing.explore`.
         budget: of the search, for each program; a `conc_testing.Budget`.
         time: as for `conc_testing.explore`.
-        timeout: seconds after which an operation is given up, a cancellation like any other. None: never.
+        timeout: seconds after which an operation is given up, which cancels it. None: never.
         most_programs: how many programs at most: all that there are, or those in which, by the model, the most
             different things happen.
         close: called at the end of each run with what `make` returned.
-        seed: of that draw, and of the search.
+        seed: of what is drawn at random, for the programs and in the search.
         jobs: as for `conc_testing.explore`.
 
     Raises:
@@ -157,12 +158,18 @@ def check_primitive(
     Checkpoint: never; it begins runs of its own, so not from within a program of conc.
     """
     _check_counts(tasks, ops_per_task, most_programs)
+    if cancel not in {True, False, "sweep"}:
+        raise ValueError(f'cancel must be True, False or "sweep", not {cancel!r}')
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise ValueError(f"timeout must be None, or more than 0 and finite, not {timeout!r}")
     functions, choices = _parse(ops)
     names = TASK_NAMES[:tasks]
     alphabets = {name: alphabet(choices, name, names, cancel is True) for name in names}
     chosen = all_programs(alphabets, ops_per_task, most_programs)
     if chosen is None:
         chosen = write_programs(spec, alphabets, ops_per_task, most_programs, seed)
+    if not chosen:
+        raise ValueError(f"nothing that ops name can happen in the first state of {spec!r}, {spec.init()!r}")
 
     def search(program: Program, budget: Budget | None = budget) -> tuple[Trial, Report]:
         trial = Trial(program, spec, make, functions, timeout, close)

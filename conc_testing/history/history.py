@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Lock, current_thread
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import conc
@@ -14,6 +14,7 @@ from conc_testing.history.operation import Fate, Operation, Raised
 from conc_testing.history.timeline import timeline
 
 T = TypeVar("T")
+Errors: TypeAlias = "type[Exception] | tuple[type[Exception], ...]"
 
 
 class History:
@@ -48,7 +49,7 @@ class History:
         self._names: WeakKeyDictionary[Task[Any], str] = WeakKeyDictionary()
         self._taken: dict[str, int] = {}  # how many tasks there were of a name
 
-    def op(self, name: str, *args: Any, errors: tuple[type[Exception], ...] = (), by: str | None = None) -> Recording:
+    def op(self, name: str, *args: Any, errors: Errors = (), by: str | None = None) -> Recording:
         """Record an operation: ``async with history.op("get", key) as op: op.returns(await kv.get(key))``, or with
         a plain ``with``.
 
@@ -134,9 +135,7 @@ class History:
 class Recording:
     """The block in which an operation happens: what ``history.op(...) as op`` gives."""
 
-    def __init__(
-        self, history: History, name: str, args: tuple[Any, ...], errors: tuple[type[Exception], ...], by: str | None
-    ) -> None:
+    def __init__(self, history: History, name: str, args: tuple[Any, ...], errors: Errors, by: str | None) -> None:
         self._history = history
         self._asked = (name, args, by)
         self._errors = errors

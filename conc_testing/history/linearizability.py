@@ -66,13 +66,16 @@ def assert_linearizable(history: Iterable[Operation], model: Model, *, max_steps
     parts: dict[Hashable, list[Operation]] = {}
     for operation in history:
         parts.setdefault(model.partition(operation), []).append(operation)
+    undecided: Undecided | None = None
     for part, operations in parts.items():
         search = Search(operations, model)
         verdict = search.run(max_steps)
         if verdict is None:
-            raise Undecided(_undecided(search, model, part, operations), search.steps)
-        if not verdict:
+            undecided = Undecided(_undecided(search, model, part, operations), search.steps)
+        elif not verdict:
             raise _failure(search, model, part, operations)
+    if undecided is not None:
+        raise undecided
 
 
 def _failure(search: Search, model: Model, part: Hashable, operations: list[Operation]) -> NotLinearizable:

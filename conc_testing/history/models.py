@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from conc_testing.history.model import Done, Model, Suspend, Transition
 from conc_testing.history.operation import Operation, Raised
 
-Line: TypeAlias = "tuple[tuple[int, Any], ...]"  # who waits: tickets, each with what was asked for
+_Line: TypeAlias = "tuple[tuple[int, Any], ...]"  # who waits: tickets, each with what was asked for
 
 
 class Register(Model):
@@ -115,11 +115,11 @@ class Queue(Model):
     def __init__(self, capacity: float = inf) -> None:
         self._capacity = capacity
 
-    def init(self) -> tuple[tuple[Any, ...], Line, Line]:
+    def init(self) -> tuple[tuple[Any, ...], _Line, _Line]:
         """Empty. The state: items, who waits to get one, who waits to put one."""
         return (), (), ()
 
-    def request(self, state: tuple[tuple[Any, ...], Line, Line], op: Operation) -> Transition:
+    def request(self, state: tuple[tuple[Any, ...], _Line, _Line], op: Operation) -> Transition:
         """An item goes to who waits for one, else into the queue; a place that becomes free, to who waits for that."""
         items, getting, putting = state
         match op.call:
@@ -145,21 +145,21 @@ class Queue(Model):
             case _:
                 raise _unknown(self, op)
 
-    def cancelled(self, state: tuple[tuple[Any, ...], Line, Line], ticket: int) -> Transition:
+    def cancelled(self, state: tuple[tuple[Any, ...], _Line, _Line], ticket: int) -> Transition:
         """It leaves its line; nobody else can go on because of that."""
         items, getting, putting = state
-        return (items, without(getting, ticket), without(putting, ticket)), Done()
+        return (items, _without(getting, ticket), _without(putting, ticket)), Done()
 
 
 class Lock(Model):
     """A lock that belongs to the process that took it. ``acquire()`` waits while it is held; ``try_acquire() -> bool``;
     ``release()``, a RuntimeError of whoever does not hold it."""
 
-    def init(self) -> tuple[str | None, Line]:
+    def init(self) -> tuple[str | None, _Line]:
         """Free. The state: who holds it, and who waits for it."""
         return None, ()
 
-    def request(self, state: tuple[str | None, Line], op: Operation) -> Transition:
+    def request(self, state: tuple[str | None, _Line], op: Operation) -> Transition:
         """Released, it goes to who waits longest."""
         owner, line = state
         match op.call:
@@ -179,10 +179,10 @@ class Lock(Model):
             case _:
                 raise _unknown(self, op)
 
-    def cancelled(self, state: tuple[str | None, Line], ticket: int) -> Transition:
+    def cancelled(self, state: tuple[str | None, _Line], ticket: int) -> Transition:
         """It leaves the line."""
         owner, line = state
-        return (owner, without(line, ticket)), Done()
+        return (owner, _without(line, ticket)), Done()
 
 
 class Semaphore(Model):
@@ -196,11 +196,11 @@ class Semaphore(Model):
     def __init__(self, value: int) -> None:
         self._value = value
 
-    def init(self) -> tuple[int, Line]:
+    def init(self) -> tuple[int, _Line]:
         """The state: how many are free, and who waits for how many."""
         return self._value, ()
 
-    def request(self, state: tuple[int, Line], op: Operation) -> Transition:
+    def request(self, state: tuple[int, _Line], op: Operation) -> Transition:
         """Nobody overtakes the line."""
         free, line = state
         n = op.args[0] if op.args else 1
@@ -216,12 +216,12 @@ class Semaphore(Model):
             case _:
                 raise _unknown(self, op)
 
-    def cancelled(self, state: tuple[int, Line], ticket: int) -> Transition:
+    def cancelled(self, state: tuple[int, _Line], ticket: int) -> Transition:
         """It leaves the line; those behind it may have been waiting for that alone."""
         free, line = state
-        return self._served(free, without(line, ticket))
+        return self._served(free, _without(line, ticket))
 
-    def _served(self, free: int, line: Line) -> Transition:
+    def _served(self, free: int, line: _Line) -> Transition:
         woken = []
         while line and line[0][1] <= free:
             (ticket, n), *rest = line
@@ -230,7 +230,7 @@ class Semaphore(Model):
         return (free, line), Done().resumes(*woken)
 
 
-def without(line: Line, ticket: int) -> Line:
+def _without(line: _Line, ticket: int) -> _Line:
     """A line that `ticket` has left."""
     return tuple(entry for entry in line if entry[0] != ticket)
 

@@ -120,8 +120,7 @@ class Search:
         return self._operations[self.dues[place.due].number]
 
     def why(self) -> Iterator[str]:
-        """Why it has none, in all places where it could be: the state there, and what is in the way. Again, some may be
-        the same."""
+        """Why it has none, for each place where it could be: the state there, and what is in the way."""
         stuck = self.stuck()
         bit = 1 << self._index[stuck.ticket]
         self._tried.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from conc_testing.history.operation import Operation
 
@@ -11,7 +11,7 @@ WIDTH = 48  # of the bars
 
 
 def timeline(operations: Collection[Operation], mark: Operation | None = None) -> str:
-    """Who did what from when to when, in the order of the calls.
+    """Who did what from when to when, in the order of the calls; and at what time, where that differs.
 
     Args:
         operations: some operations of one history.
@@ -19,20 +19,32 @@ def timeline(operations: Collection[Operation], mark: Operation | None = None) -
     """
     shown = sorted(operations, key=_called)[-ROWS:]
     left_out = len(operations) - len(shown)
-    ends = {operation.ended for operation in shown if operation.ended and not _is_endless(operation)}
-    moments = sorted({operation.called for operation in shown} | ends)
+    rows = [[_time(operation), operation.process, str(operation)] for operation in shown]
+    if len({row[0] for row in rows}) <= 1:
+        rows = [row[1:] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"({left_out} earlier ones left out)"] if left_out else []
+    for operation, row, bar in zip(shown, rows, _bars(shown), strict=True):
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        pointer = "   <-- has no place" if operation is mark else ""
+        lines.append("  ".join((*cells, bar + pointer)).rstrip())
+    return "\n".join(lines)
+
+
+def _bars(operations: Sequence[Operation]) -> Iterator[str]:
+    """From the call of each to its end: those overlap that do so in time."""
+    ends = {operation.ended for operation in operations if operation.ended and not _is_endless(operation)}
+    moments = sorted({operation.called for operation in operations} | ends)
     column = {moment: index for index, moment in enumerate(moments)}
     stretch = 1 if len(moments) > WIDTH / 2 else 2
-    who = max((len(operation.process) for operation in shown), default=0)
-    what = max((len(str(operation)) for operation in shown), default=0)
-    lines = [f"({left_out} earlier ones left out)"] if left_out else []
-    for operation in shown:
+    for operation in operations:
         begin = column[operation.called] * stretch
-        end = len(moments) * stretch if _is_endless(operation) else column[operation.ended or 0] * stretch
-        bar = " " * begin + "|" + "-" * (end - begin - 1) + (">" if _is_endless(operation) else "|")
-        pointer = "   <-- has no place" if operation is mark else ""
-        lines.append(f"{operation.process:<{who}}  {operation!s:<{what}}  {bar}{pointer}".rstrip())
-    return "\n".join(lines)
+        end = len(moments) if _is_endless(operation) else column[operation.ended or 0]
+        yield " " * begin + "|" + "-" * (end * stretch - begin - 1) + (">" if _is_endless(operation) else "|")
+
+
+def _time(operation: Operation) -> str:
+    return "" if operation.time is None else f"{operation.time:.3f}"
 
 
 def listed(operations: Iterable[Operation], most: int = 12) -> str:

@@ -63,6 +63,14 @@ class Trial:
         If cancelled: so are the tasks.
         """
         primitive = self._make()
+        try:
+            await self._play(primitive)
+            look_at(primitive)
+        finally:
+            if self._close is not None:
+                self._close(primitive)
+
+    async def _play(self, primitive: Any) -> None:
         actors = _Actors(primitive, self._functions, inf if self._timeout is None else self._timeout)
         self.history = actors.history
         problem: Exception | None = None
@@ -83,9 +91,6 @@ class Trial:
             nursery.cancel_scope.cancel("the check is over")
         if problem is not None:
             raise problem
-        look_at(primitive)
-        if self._close is not None:
-            self._close(primitive)
 
     def __repr__(self) -> str:
         return f"<Trial of {self._spec!r}:\n{self.program}>"

@@ -1,8 +1,8 @@
 """Writing programs that are worth running: those in which, by the model, the most different things happen.
 
 Most programs drawn at random are dull: nobody waits, or nobody is cancelled who does. The model knows without a single
-run. So a program is written by playing on the model: whose turn it is is drawn, and he does something by which happens
-what has not happened before, where he can. Of many such plays those are kept that show the most.
+run. So a program is written by playing on the model: a task is drawn, and does something that lets happen what has not
+happened before, if it can. Of many such plays those are kept that show the most.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def write_programs(
         play = Play(spec, alphabets, steps, random)
         play.run(seen)
         written.setdefault(play.program(), play.events())
+    written.pop(Program(()), None)
     return _most_eventful(written, most)
 
 
@@ -112,14 +113,11 @@ class Play:
     def program(self) -> Program:
         """What the tasks have done. Whoever did something first is the first task, so that it begins in that order."""
         names = dict(zip(self._order, self._done, strict=False))
-        return program_of(
-            {
-                names[name]: [
-                    Step(CANCEL, (names[step.args[0]],)) if step.name == CANCEL else step for step in self._done[name]
-                ]
-                for name in self._order
-            }
-        )
+
+        def renamed(step: Step) -> Step:
+            return Step(CANCEL, (names[step.args[0]],)) if step.name == CANCEL else step
+
+        return program_of({names[name]: [renamed(step) for step in self._done[name]] for name in self._order})
 
     def events(self) -> set[Event]:
         """What has happened, and what after what."""
@@ -169,7 +167,7 @@ class Play:
         for state, answer in found:
             woken = tuple(self._waiting[ticket].name for ticket, _ in answer.woken if ticket in self._waiting)
             said = _kind(answer.value) if isinstance(answer, Done) else "suspends"
-            moving = [one.name for one in self._waiting.values() if self._spec.followup(state, one.ticket)]
+            moving = [one.name for one in self._waiting.values() if transitions(self._spec.followup(state, one.ticket))]
             moves.append(Move(by, step, operation, (what, others, said, woken, *moving), state, answer))
         return moves
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conc.lowlevel import Director, Task
 from conc_testing.sim.paths import MAIN, Paths
 from conc_testing.sim.strategies import Strategy
-from conc_testing.sim.tape import CANCEL, RUN, TIME, TIMER, Deviation
+from conc_testing.sim.tape import ARRIVING, CANCEL, GOING_ON, RESTING, RUN, TIME, TIMER, Deviation
 
 if TYPE_CHECKING:
     from conc_testing.sim.clock import SimulatedClock
@@ -40,6 +40,8 @@ class Conductor(Director):
         addresses: of the contested decisions, on a tape.
         steps: how many steps were made.
         steps_of: by path.
+        rests: how many times the program came to rest while a task was to make a step, by path and step.
+        was_cancelled: whether the main task was cancelled by the search, and not by the program.
 
     Invariant: ``len(sizes)`` is the number of the next contested decision.
     """
@@ -60,7 +62,9 @@ class Conductor(Director):
         self.addresses: list[tuple[str, str, int]] = []
         self.steps = 0
         self.steps_of: dict[str, int] = {}
-        self.on_step: Callable[[Task[Any], str], None] | None = None  # is told who is about to run
+        self.rests: dict[tuple[str, int], int] = {}
+        self.was_cancelled = False
+        self._stepped = strategy.stepped
         self._strategy = strategy
         self._paths = paths
         self._clock = clock
@@ -116,7 +120,7 @@ class Conductor(Director):
         path = self._paths.of(task)
         step = self.steps_of.get(path, 0)
         if self._cancels:
-            self._cancel(task, path, step, 2)
+            self._cancel(task, path, step, GOING_ON)
         self.steps_of[path] = step + 1
         now = self._clock.now()
         if now != self._instant:
@@ -132,8 +136,7 @@ class Conductor(Director):
                 f"{self.steps} steps were made, it is {now:.6g} s, and the run does not end; the last was of {path}. "
                 "Let the scenario end by itself: cancel what would go on for ever; or allow more: livelock="
             )
-        if self.on_step is not None:
-            self.on_step(task, path)
+        self._stepped(task)
 
     def order(self, due: Sequence[Any]) -> int:
         """Which timer fires first."""
@@ -166,7 +169,17 @@ class Conductor(Director):
         if last is None or last.ended or not self._cancels:
             return False
         path = self._paths.of(last)
-        return self._cancel(last, path, self.steps_of[path], 1)
+        return self._cancel(last, path, self.steps_of[path], ARRIVING)
+
+    def cancel_who_rests(self) -> bool:
+        """The program is at rest: whether a task was to be cancelled now, and was."""
+        for task in list(self._paths.live.values()):
+            path = self._paths.of(task)
+            address = path, self.steps_of.get(path, 0)
+            self.rests[address] = rest = self.rests.get(address, 0) + 1
+            if self._cancels and self._cancel(task, *address, RESTING + rest - 1):
+                return True
+        return False
 
     # ---- for models of the outside world ---------------------------------------------------------------------------
 
@@ -212,15 +225,14 @@ class Conductor(Director):
         """The path of the task whose step this is, or was."""
         return "" if self._last is None else self._paths.of(self._last)
 
-    @property
-    def was_cancelled(self) -> bool:
-        """Whether the main task was cancelled by the search, and not by the program."""
-        return any(one.site == CANCEL and one.path == MAIN for one in self.deviations)
-
     def _cancel(self, task: Task[Any], path: str, step: int, when: int) -> bool:
         if self._cancels.get((path, step)) != when:
             return False
         del self._cancels[path, step]
+        responsible = self._paths.responsible_for(task)
+        if responsible is None:
+            return False
         self.deviations.append(Deviation(CANCEL, path, step, when))
-        task.cancel(CANCELLED_BY)
+        self.was_cancelled |= self._paths.of(responsible) == MAIN
+        responsible.cancel(CANCELLED_BY)
         return True

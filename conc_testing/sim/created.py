@@ -43,6 +43,9 @@ class Books(Protocol):
     def made(self, thing: Any, place: str) -> None:
         """`thing` was made in this line."""
 
+    def may_leak(self, thing: Any) -> None:
+        """What is held of `thing` at the end was left on purpose."""
+
 
 _lock = Lock()
 _watching = 0
@@ -55,6 +58,20 @@ def place_of_caller() -> str:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OUR_PACKAGES:
         frame = frame.f_back
     return f"{frame.f_code.co_filename.rpartition(SEPARATOR)[2]}:{frame.f_lineno}"
+
+
+def is_started_by_conc() -> bool:
+    """Whether the task that is being started is one of conc's own: of `join`, say. Or a child of ``nursery.start``,
+    which is nobody's before it has said that it has started."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module == "conc._kernel.nursery" and frame.f_code.co_name == "start":
+            return True
+        if not module.startswith(("conc._kernel.", "conc_testing.")):
+            return bool(module.partition(".")[0] == "conc")
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

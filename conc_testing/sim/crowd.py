@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Final
 
@@ -45,7 +47,13 @@ class Crowd:
             return map(self._simulate, recipes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return iter(self._pool.map(_run_elsewhere, recipes, chunksize=max(1, len(recipes) // (4 * self._jobs))))
+            chunk = max(1, len(recipes) // (4 * self._jobs))
+            try:
+                return iter(list(self._pool.map(_run_elsewhere, recipes, chunksize=chunk)))
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "a run ended the process that made it, by os._exit or a crash; with jobs=1 it can be seen where"
+                ) from error
 
     def __enter__(self) -> Crowd:
         global _simulate  # noqa: PLW0603  # what the copies of this process find
@@ -54,7 +62,9 @@ class Crowd:
             with warnings.catch_warnings():
                 # The watcher of a time limit is another thread; it holds no lock that a copy would miss.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                self._pool = multiprocessing.get_context("fork").Pool(self._jobs)
+                fork = multiprocessing.get_context("fork")
+                self._pool = ProcessPoolExecutor(self._jobs, fork)
+                list(self._pool.map(abs, range(self._jobs)))  # so that the copies are made now
             _simulate = None
         return self
 
@@ -62,8 +72,7 @@ class Crowd:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
+            self._pool.shutdown(cancel_futures=True)
 
 
 def _run_elsewhere(recipe: Recipe) -> Outcome[Any]:

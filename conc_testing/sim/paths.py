@@ -8,6 +8,7 @@ from typing import Any
 from conc.lowlevel import Instrument, Task
 
 MAIN = "main"
+BESIDE = "beside"
 
 
 class Paths(Instrument):
@@ -21,6 +22,7 @@ class Paths(Instrument):
         self.live: dict[int, Task[Any]] = {}
         self._paths: dict[int, str] = {}
         self._births: dict[str, int] = {}
+        self._helpers: set[int] = set()
 
     def task_spawned(self, task: Task[Any]) -> None:
         """A task was started."""
@@ -31,7 +33,7 @@ class Paths(Instrument):
         elif not self._paths:
             above = ""
         else:
-            above = "beside"
+            above = BESIDE
         if not above:
             path = MAIN
         else:
@@ -44,6 +46,13 @@ class Paths(Instrument):
     def task_exited(self, task: Task[Any]) -> None:
         """A task has ended."""
         self.live.pop(task.id, None)
+
+    def responsible_for(self, task: Task[Any]) -> Task[Any] | None:
+        """Whom the program would cancel to cancel a task: itself, or if conc has started it, who has called conc."""
+        one: Task[Any] | None = task
+        while one is not None and one.id in self._helpers:
+            one = None if one.parent_nursery is None else one.parent_nursery.parent_task
+        return one
 
     def of(self, task: Task[Any]) -> str:
         """The path of a task; that of one which nobody has seen start tells its number."""

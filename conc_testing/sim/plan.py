@@ -6,10 +6,11 @@ A run is described by a few words that another process understands, its `Recipe`
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
+from conc_testing.sim.paths import BESIDE
 from conc_testing.sim.simulation import Outcome
 from conc_testing.sim.standing import touched
 from conc_testing.sim.strategies import (
@@ -24,7 +25,7 @@ from conc_testing.sim.strategies import (
     Swept,
     alternatives_cost,
 )
-from conc_testing.sim.tape import Deviation
+from conc_testing.sim.tape import ARRIVING, GOING_ON, RESTING, Deviation
 
 CALM: Final = "calm"
 TURNS: Final = "turns"
@@ -81,6 +82,8 @@ class Unsteady(Exception):
 
 
 Batch = list[Recipe]
+Choices = tuple[tuple[int, int], ...]
+Only = Container[tuple[str, str]]
 Results = Sequence[tuple[Recipe, Outcome[object]]]
 
 
@@ -91,43 +94,49 @@ class Delays:
     one for each that is not calm. Each schedule is run once: it is its deviations, at decisions counted from the
     beginning, and a run with one more deviates behind its last.
 
+    Args:
+        bound: how many delays.
+        cancels: what is cancelled in each of the runs.
+        only: the sites and paths of the decisions that may deviate; each deviation then counts as one. None: of all.
+
     Source: Emmi, Qadeer and Rakamaric, Delay-Bounded Scheduling, POPL 2011.
     """
 
-    def __init__(self, bound: int, sites: Container[str] | None = None, cancels: tuple[Cancel, ...] = ()) -> None:
+    def __init__(self, bound: int, cancels: tuple[Cancel, ...] = (), only: Only | None = None) -> None:
         self.name = f"delay<={bound}"
         self.proved: int | None = None  # all with at most so many delays were run
         self._bound = bound
-        self._sites = sites  # of the decisions that may deviate; None: of all
         self._cancels = cancels  # in each of the runs
-        self._known: dict[tuple[tuple[int, int], ...], tuple[int, list[tuple[str, int]]]] = {}  # those to be varied
+        self._only = only
+        self._known: dict[Choices, tuple[int, Outcome[object]]] = {}  # those to be varied, and what they cost
 
     def batches(self) -> Iterator[Batch]:
         """What to run next; `learn` is called with what came of each batch before the next is asked for."""
         yield [Recipe("delay", cancels=self._cancels)]
         self.proved = 0
         for bound in range(1, self._bound + 1):
-            for choices, (cost, sizes) in list(self._known.items()):
+            for choices, (cost, outcome) in list(self._known.items()):
                 batch = [
                     Recipe("delay", choices=(*choices, (place, alternative)), cancels=self._cancels)
-                    for place, alternative in self._next(choices, bound - cost, sizes)
+                    for place, alternative in self._next(choices, bound - cost, outcome)
                 ]
                 if batch:
                     yield batch
             self.proved = bound
 
-    def _next(
-        self, choices: tuple[tuple[int, int], ...], cost: int, sizes: list[tuple[str, int]]
-    ) -> Iterator[tuple[int, int]]:
+    def _next(self, choices: Choices, cost: int, outcome: Outcome[object]) -> Iterator[tuple[int, int]]:
         """One more deviation that costs exactly `cost`."""
         first = choices[-1][0] + 1 if choices else 0
-        for place in range(first, len(sizes)):
-            site, count = sizes[place]
-            if self._sites is not None and site not in self._sites:
+        for place in range(first, len(outcome.sizes)):
+            if self._only is not None and outcome.addresses[place][:2] not in self._only:
                 continue
+            site, count = outcome.sizes[place]
             for alternative in range(1, count):
-                if alternatives_cost(site, alternative) == cost:
+                if self._cost(site, alternative) == cost:
                     yield place, alternative
+
+    def _cost(self, site: str, alternative: int) -> int:
+        return alternatives_cost(site, alternative) if self._only is None else 1
 
     def learn(self, results: Results) -> None:
         """What these runs came to.
@@ -140,12 +149,12 @@ class Delays:
             cost = 0
             if recipe.choices:
                 *before, (place, alternative) = recipe.choices
-                cost, expected = self._known[tuple(before)]
-                if sizes[: place + 1] != expected[: place + 1]:
+                cost, parent = self._known[tuple(before)]
+                if sizes[: place + 1] != parent.sizes[: place + 1]:
                     raise Unsteady(f"the first {place + 1} decisions of a run were others when they came again")
-                cost += alternatives_cost(sizes[place][0], alternative)
+                cost += self._cost(sizes[place][0], alternative)
             if cost < self._bound:
-                self._known[recipe.choices] = cost, sizes
+                self._known[recipe.choices] = cost, replace(outcome, value=None, error=None, trace=[])
 
 
 class Draws:
@@ -187,35 +196,52 @@ RANDOM_ORDERS: Final = 2  # of a sweep, beside the calm one and that in turns
 
 
 class CancelSweep:
-    """Cancels each task once, at each of its steps: on arriving there, and on going on. In several base orders."""
+    """Cancels each task once, at each of its steps: on arriving there, on going on, and while all rest. In several base
+    orders.
+
+    A task that conc has started, as `join` does for each of its functions, nobody cancels alone: in its place that one
+    is cancelled which has called conc.
+    """
 
     def __init__(self, seed: int, wanted: str) -> None:
         self.name = "cancel sweep"
         self.proved: int | None = None
         self._orders = base_orders(seed)
         self._wanted = wanted
-        self._steps: list[dict[str, int]] = []
+        self._runs: list[Outcome[object]] = []
 
     def batches(self) -> Iterator[Batch]:
         """As `Delays.batches`."""
         yield self._orders
-        paths = {path for steps in self._steps for path in steps}
+        paths = {path for run in self._runs for path in run.steps_of}
         if not any(matches(path, self._wanted) for path in paths):
             raise ValueError(f"sweep_tasks: no task is called {self._wanted!r}; there are {', '.join(sorted(paths))}")
-        for order, steps in zip(self._orders, list(self._steps), strict=True):
-            for path, count in steps.items():
-                if matches(path, self._wanted):
+        for order, run in zip(self._orders, list(self._runs), strict=True):
+            for path, count in run.steps_of.items():
+                if matches(path, self._wanted) and not path.startswith(BESIDE):
                     yield [
                         Recipe(order.kind, order.seed, cancels=((path, step, when),))
                         for step in range(count)
-                        for when in ((1, 2) if step else (2,))
+                        for when in moments_of(step, run.rests.get((path, step), 0))
                     ]
         self.proved = 1
 
     def learn(self, results: Results) -> None:
         """As `Delays.learn`."""
-        if not self._steps:
-            self._steps = [outcome.steps_of for _, outcome in results]
+        if not self._runs:
+            self._runs = [outcome for _, outcome in results]
+
+
+def moments_of(step: int, rests: int) -> Iterator[int]:
+    """When to cancel a task at a step before which the program came to rest so many times: of these the first, when
+    nobody may stand behind it yet, and the last."""
+    if step:
+        yield ARRIVING
+    yield GOING_ON
+    if rests:
+        yield RESTING
+    if rests > 1:
+        yield RESTING + rests - 1
 
 
 class FaultSweep:

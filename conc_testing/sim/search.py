@@ -17,6 +17,7 @@ from conc_testing.sim.simulation import Conditions, Outcome, simulate
 from conc_testing.sim.tape import CANCEL, Tape
 
 COLLECT_EVERY: Final = 64  # runs: where looking for garbage in circles takes longer than a run
+SHRINK_SECONDS: Final = 10.0  # for making a failure smaller, or as long as the search may take
 SHARE_OF_BOUNDED: Final = 0.6  # of the budget that is left, for a phase that may come to an end, if others follow it
 
 Scenario = Callable[..., Awaitable[object]]
@@ -153,7 +154,7 @@ class Search:
         found_at = self._report.runs
         self._thorough = isinstance(failing.error, Leak)
         try:
-            small, shrunk_in = shrink(failing, self._simulate)
+            small, shrunk_in = shrink(failing, self._simulate, max(SHRINK_SECONDS, self._budget.seconds))
         except Unsteady as error:
             raise self._diverged(str(error)) from failing.error
         shown = self._simulate(Recipe("tape", tape=tuple(small.deviations)), trace=True)

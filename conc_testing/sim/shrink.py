@@ -6,6 +6,7 @@ Then deviations are taken away, by halves and quarters, as long as the run goes 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,15 @@ SEARCHES = 400  # runs of the search at low bounds
 CUTS = 400  # runs of taking away
 
 
-def shrink(failing: Outcome[Any], run: Run) -> tuple[Outcome[Any], int]:
+def shrink(failing: Outcome[Any], run: Run, seconds: float = 60.0) -> tuple[Outcome[Any], int]:
     """The failing run with the fewest deviations that could be found, and how many runs it took.
 
     Args:
         failing: a run that failed.
         run: makes another run of the same scenario.
+        seconds: how much real time it may take.
     """
-    attempts = Attempts(failing, run)
+    attempts = Attempts(failing, run, seconds)
     if len(failing.deviations) > 1:
         _search(attempts)
     if attempts.best.deviations:
@@ -49,13 +51,20 @@ class Attempts:
     Attributes:
         best: the smallest so far.
         runs: how many were made.
+        is_over: whether there is no time for more.
     """
 
-    def __init__(self, failing: Outcome[Any], run: Run) -> None:
+    def __init__(self, failing: Outcome[Any], run: Run, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
         self.best = failing
         self.runs = 0
         self._run = run
         self._kind = kind_of(failing.error)
+
+    @property
+    def is_over(self) -> bool:
+        """As above."""
+        return time.monotonic() >= self._end
 
     def make(self, recipe: Recipe) -> tuple[Outcome[Any], bool]:
         """Make a run: what it came to, and whether it is the best now."""
@@ -68,33 +77,43 @@ class Attempts:
 
 
 def _search(attempts: Attempts) -> None:
-    """Begin again: with the cancellations of the failing run, each alone if there are several, and few delays."""
+    """Begin again, with few delays, and then with few deviations of those that the failing run has; with its
+    cancellations, each alone if there are several."""
     deviations = attempts.best.deviations
     cancels = [(one.path, one.nth, int(one.choice)) for one in deviations if one.site == CANCEL]
-    sites = {one.site for one in deviations} - {CANCEL}
+    only = {(one.site, one.path) for one in deviations}
     for kept in [(one,) for one in cancels] if len(cancels) > 1 else [tuple(cancels)]:
-        search = Delays(2, sites, kept)
-        left = SEARCHES
-        for batch in search.batches():
-            for recipe in batch:
-                left -= 1
-                if left < 0 or len(recipe.choices) + len(kept) >= len(attempts.best.deviations):
-                    return
-                outcome, better = attempts.make(recipe)
-                if better:
-                    return
-                search.learn([(recipe, outcome)])
+        for search in (Delays(2, kept), Delays(2, kept, only)):
+            if _searched(attempts, search, len(kept)):
+                return
+
+
+def _searched(attempts: Attempts, search: Delays, kept: int) -> bool:
+    """Whether a search has found a smaller one."""
+    left = SEARCHES
+    for batch in search.batches():
+        for recipe in batch:
+            left -= 1
+            if left < 0 or attempts.is_over or len(recipe.choices) + kept >= len(attempts.best.deviations):
+                return False
+            outcome, better = attempts.make(recipe)
+            if better:
+                return True
+            search.learn([(recipe, outcome)])
+    return False
 
 
 def _cut(attempts: Attempts) -> None:
     """Take away what is not needed (Zeller's ddmin)."""
     pieces = 2
     limit = attempts.runs + CUTS
-    while attempts.best.deviations and attempts.runs < limit:
+    while attempts.best.deviations and attempts.runs < limit and not attempts.is_over:
         deviations = attempts.best.deviations
         size = max(1, len(deviations) // pieces)
         for start in range(0, len(deviations), size):
             rest = (*deviations[:start], *deviations[start + size :])
+            if attempts.is_over:
+                return
             _, better = attempts.make(Recipe("tape", tape=rest))
             if better:
                 pieces = max(pieces - 1, 2)

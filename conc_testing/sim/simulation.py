@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import sysconfig
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from conc_testing.sim import offload
 from conc_testing.sim.choices import Chooser
 from conc_testing.sim.clock import SimulatedClock
 from conc_testing.sim.conductor import LIVELOCK, Conductor
-from conc_testing.sim.created import Books, place_of_caller, watching
+from conc_testing.sim.created import Books, is_started_by_conc, place_of_caller, watching
 from conc_testing.sim.entropy import ChosenRandom
 from conc_testing.sim.oracles import LEAVINGS, Leak, Oracles
 from conc_testing.sim.paths import Paths
@@ -85,6 +86,7 @@ class Outcome(Generic[T]):
         sizes: the site and the number of alternatives of each contested decision.
         addresses: of these decisions.
         steps_of: how many steps each task made, by path.
+        rests: how many times the program came to rest before a step of a task, by path and step.
         trace: its steps, if they were asked for.
         digest: of its events, if it was asked for.
         missed: deviations that were to be made, and could not.
@@ -96,6 +98,7 @@ class Outcome(Generic[T]):
     sizes: list[tuple[str, int]] = field(default_factory=list)
     addresses: list[tuple[str, str, int]] = field(default_factory=list)
     steps_of: dict[str, int] = field(default_factory=dict)
+    rests: dict[tuple[str, int], int] = field(default_factory=dict)
     trace: list[Step] = field(default_factory=list)
     digest: str = ""
     missed: list[Deviation] = field(default_factory=list)
@@ -122,6 +125,8 @@ class Births(Paths):
         """A task was started."""
         super().task_spawned(task)
         self._lines[task.id] = place_of_caller()
+        if is_started_by_conc():
+            self._helpers.add(task.id)
 
 
 def simulate(
@@ -187,6 +192,7 @@ class Simulation:
             sizes=conductor.sizes,
             addresses=conductor.addresses,
             steps_of=conductor.steps_of,
+            rests=conductor.rests,
         )
         with watching(), _no_garbage_of_others(collect), _warnings_in(self._left), _collector(collect):
             try:
@@ -238,7 +244,7 @@ class Simulation:
 
     def _at_rest(self) -> bool:
         """Nobody is ready, and nothing is due."""
-        if self.conductor.cancel_who_arrived():
+        if self.conductor.cancel_who_arrived() or self.conductor.cancel_who_rests():
             return True
         self._oracles.look()
         return False
@@ -274,9 +280,14 @@ def _collect(thoroughly: bool) -> None:
 @contextmanager
 def _warnings_in(left: list[str]) -> Iterator[None]:
     """What Python warns of that was dropped without being closed or awaited is left behind."""
+    depth = sys.get_coroutine_origin_tracking_depth()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
+        sys.set_coroutine_origin_tracking_depth(max(depth, 1))  # so that the warning knows the line
+        try:
+            yield
+        finally:
+            sys.set_coroutine_origin_tracking_depth(depth)
     for one in caught:
         if issubclass(one.category, ResourceWarning) or "was never awaited" in str(one.message):
             left.append(str(one.message))

@@ -40,11 +40,17 @@ class Strategy(Protocol):
     def choose(self, index: int, key: Key, n: int) -> int:
         """Any other decision."""
 
+    def stepped(self, task: Task[Any]) -> None:
+        """`task` is about to make a step."""
+
 
 class Calm:
     """Never deviates."""
 
     cancels: Mapping[tuple[str, int], int] = {}
+
+    def stepped(self, task: Task[Any]) -> None:
+        """Nothing to do."""
 
     def pick(self, index: int, key: Key, tasks: Candidates, name: Naming) -> int:
         """The first."""
@@ -212,21 +218,28 @@ class PartialOrder(AtRandom):
     def __init__(self, seed: int, touched: Callable[[Task[Any]], object]) -> None:
         super().__init__(seed)
         self._touched = touched
+        self._objects: dict[int, object] = {}
         self._priorities: dict[int, float] = {}
 
     def pick(self, index: int, key: Key, tasks: Candidates, name: Naming) -> int:
         """The highest."""
-        priorities = self._priorities
+        priorities, objects = self._priorities, self._objects
         for task in tasks:
             if task.id not in priorities:
                 priorities[task.id] = self.random.random()
+            if task.id not in objects:
+                objects[task.id] = self._touched(task)  # until it makes a step
         best = max(range(len(tasks)), key=lambda place: priorities[tasks[place].id])
-        chosen = self._touched(tasks[best])
+        chosen = objects[tasks[best].id]
         for task in tasks:
-            touched = self._touched(task)
+            touched = objects[task.id]
             if task is tasks[best] or chosen is None or touched is None or touched is chosen:
                 del priorities[task.id]
         return best
+
+    def stepped(self, task: Task[Any]) -> None:
+        """What it touches next is something else."""
+        self._objects.pop(task.id, None)
 
 
 class Swept:
@@ -236,6 +249,7 @@ class Swept:
         self.cancels: Mapping[tuple[str, int], int] = {(path, step): when for path, step, when in cancels}
         self.pick = base.pick
         self.choose = base.choose
+        self.stepped = base.stepped
 
 
 def alternatives_cost(site: str, alternative: int) -> int:

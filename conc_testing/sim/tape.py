@@ -24,6 +24,20 @@ TIMER: Final = "timer"  # which of the timers that are due fires next
 TIME: Final = "time"  # whether time passes although somebody could run
 CANCEL: Final = "cancel"  # whether a task is cancelled before one of its steps
 
+ARRIVING: Final = 1  # cancelled as soon as it has come to that step
+GOING_ON: Final = 2  # when it is about to make the step, so that whatever it waited for has come
+RESTING: Final = (
+    3  # when it waits there and nobody can go on; 4 and more: when that is so for the second time, and so on
+)
+
+
+def moment_of(choice: int) -> str:
+    """When a task is cancelled, in words."""
+    if choice < RESTING:
+        return "when it comes to" if choice == ARRIVING else "at the beginning of"
+    times = "" if choice == RESTING else f" for the {choice - RESTING + 1}th time"
+    return f"while everybody waits{times}, before"
+
 
 class TokenMismatch(ValueError):
     """A token cannot be used here: it is damaged, or of another version, or of another scenario."""
@@ -47,10 +61,9 @@ class Deviation:
 
     def __str__(self) -> str:
         if self.site == RUN:
-            return f"{self.choice} runs before step {self.nth} of {self.path}"
+            return f"{self.choice} runs in place of {self.path} ({self.nth})"
         if self.site == CANCEL:
-            when = "when it comes to" if self.choice == 1 else "at the beginning of"
-            return f"{self.path} is cancelled {when} step {self.nth}"
+            return f"{self.path} is cancelled {moment_of(int(self.choice))} step {self.nth}"
         if self.site == TIME:
             count = "a deadline" if self.choice == 1 else f"{self.choice} deadlines"
             return f"time passes by {count}, after {self.path or 'nothing'} has run ({self.nth})"

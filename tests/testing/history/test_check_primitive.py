@@ -12,7 +12,7 @@ import conc
 from conc.errors import WouldBlock
 from conc.lowlevel import checkpoint_if_due, current_task, park, unpark
 from conc.sync import Mutex, Semaphore
-from conc_testing import UNIQUE, Budget, NotLinearizable, PrimitiveReport, check_primitive, models, replay
+from conc_testing import UNIQUE, Budget, NotLinearizable, Operation, PrimitiveReport, check_primitive, models, replay
 from conc_testing.history.programs import Program, Step, all_programs, alphabet, shrink
 from conc_testing.history.writing import write_programs
 
@@ -271,6 +271,8 @@ def test_a_budget_bounds_each_program() -> None:
         ({"ops_per_task": 0}, "ops_per_task must be at least 1"),
         ({"most_programs": 0}, "most_programs must be at least 1"),
         ({"plan": ["guess"]}, "plan: there is no 'guess'"),
+        ({"cancel": "always"}, 'cancel must be True, False or "sweep"'),
+        ({"timeout": 0}, "timeout must be None, or more than 0 and finite, not 0"),
     ],
 )
 def test_a_bad_argument_is_named(options: dict[str, Any], named: str) -> None:
@@ -290,6 +292,18 @@ def test_a_bad_argument_is_named(options: dict[str, Any], named: str) -> None:
 def test_bad_operations_are_named(ops: Any, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         check_primitive(models.Semaphore(1), lambda: Semaphore(1), ops)
+
+
+class Stuck(models.Register):
+    """In which nothing can happen."""
+
+    def request(self, state: Any, op: Operation) -> Any:
+        return []
+
+
+def test_a_model_in_which_nothing_can_happen_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing that ops name can happen in the first state of Stuck, None"):
+        check_primitive(Stuck(), object, {"read": id, "write": (id, (1,), (2,))})
 
 
 # ---- programs --------------------------------------------------------------------------------------------------------

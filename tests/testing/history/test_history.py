@@ -170,6 +170,15 @@ async def settle_shielded() -> None:
         await settle()
 
 
+async def test_a_history_in_which_time_passes_shows_it() -> None:
+    history = History()
+    for _ in range(2):
+        async with history.op("write", 1, by="A"):
+            await conc.sleep(1.5)
+
+    assert str(history) == "0.000  A  write(1) -> None  |-|\n1.500  A  write(1) -> None      |-|"
+
+
 def test_one_that_was_seen_to_wait_says_so_once() -> None:
     history = History()
 

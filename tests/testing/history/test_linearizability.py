@@ -10,6 +10,7 @@ import pytest
 from conc_testing import (
     Done,
     Model,
+    NotLinearizable,
     Operation,
     Raised,
     Undecided,
@@ -233,6 +234,19 @@ def test_a_search_that_is_too_long_is_neither_a_pass_nor_a_failure() -> None:
         assert_linearizable(history.operations, models.Register(), max_steps=100)
     assert caught.value.steps == 100
     assert not isinstance(caught.value, AssertionError)
+
+
+def test_a_part_that_fails_is_told_although_another_is_undecided() -> None:
+    history = Written()
+    for number in range(10):
+        history.open(f"writer {number}", number + 1, "put", "x", number)
+    history.returned("B", 20, 21, "get", "x", value=77)
+    history.returned("B", 22, 23, "get", "y", value=77)
+
+    with pytest.raises(NotLinearizable, match="as to 'y'"):
+        assert_linearizable(history.operations, models.KV(), max_steps=100)
+    with pytest.raises(Undecided, match="as to 'x'"):
+        assert_linearizable(history.operations[:-1], models.KV(), max_steps=100)
 
 
 def test_a_bound_of_no_steps_is_refused() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import conc
+from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc_testing import World, settle
 from conc_testing.net.network import SimNetwork
 
 
 async def echo(name: str) -> None:
-    async with await conc.net.listen_tcp(name, 7) as listener:
+    async with await listen_tcp(name, 7) as listener:
 
-        async def answer(stream: conc.net.TcpStream) -> None:
+        async def answer(stream: TcpStream) -> None:
             while data := await stream.read(100):
                 await stream.write_all(data)
 
@@ -21,7 +22,7 @@ async def test_a_paused_host_answers_when_it_is_resumed(world: World, net: SimNe
     world.host("server", echo, "server")
     async with world.client("tester"):
         await settle()
-        async with await conc.net.connect_tcp("server", 7) as stream:
+        async with await connect_tcp("server", 7) as stream:
             world.pause("server")
             await stream.write_all(b"hello")
             with conc.move_on_after(60) as patience:

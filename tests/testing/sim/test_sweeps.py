@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import conc
 from conc import sync
 from conc.lowlevel import current_task
 from conc_testing import Budget, choose, explore, fault
-from conc_testing.sim.plan import CancelSweep, FaultSweep, Recipe, matches
+from conc_testing.sim.plan import CancelSweep, FaultSweep, Recipe, matches, moments_of
 from conc_testing.sim.simulation import Conditions, Outcome, simulate
 from conc_testing.sim.strategies import Calm, Swept
 from conc_testing.sim.tape import CANCEL
@@ -114,13 +117,12 @@ def test_each_cancellation_is_made_once_in_each_order() -> None:
     assert len(orders) == 4
     for kind, seed in orders:
         cancels = {one.cancels for one in made if (one.kind, one.seed) == (kind, seed)}
-        steps = simulate(planted.calm, Recipe(kind, seed).strategy(), Conditions()).steps_of
+        run = simulate(planted.calm, Recipe(kind, seed).strategy(), Conditions())
         assert cancels == {()} | {
             ((path, step, when),)
-            for path, count in steps.items()
+            for path, count in run.steps_of.items()
             for step in range(count)
-            for when in (1, 2)
-            if step or when == 2
+            for when in moments_of(step, run.rests.get((path, step), 0))
         }
 
 
@@ -265,3 +267,86 @@ def test_the_sites_of_a_run_itself_are_not_for_choices_of_a_model(site: str) -> 
 def test_a_choice_needs_something_to_choose_from() -> None:
     with pytest.raises(ValueError, match="n must be at least 1, not 0"):
         choose("net.latency", 0)
+
+
+# ---- what the program could not cancel by itself --------------------------------------------------------------------
+
+
+async def pause() -> None:
+    await conc.sleep(1)
+
+
+async def joined() -> None:
+    await conc.join(pause(), pause())
+
+
+async def raced() -> None:
+    await conc.race(pause(), pause())
+
+
+async def mapped() -> None:
+    async def one(_: int) -> None:
+        await pause()
+
+    async with conc.open_map(one, [1, 2, 3], limit=2) as results:
+        async for _ in results:
+            pass
+
+
+async def started() -> None:
+    async def service(*, task_status: Any) -> None:
+        await pause()
+        task_status.started()
+        await pause()
+
+    async with conc.open_nursery() as nursery:
+        await nursery.start(service)
+
+
+@pytest.mark.parametrize("scenario", [joined, raced, mapped, started])
+def test_a_task_that_conc_has_started_is_cancelled_with_who_called_conc(scenario: Callable[[], Any]) -> None:
+    report = explore(scenario, cancel="sweep", plan=("delay<=1",), budget=Budget(runs=2_000))
+    assert report.ok, report
+    assert report.exhausted is not None
+    assert report.exhausted.startswith("cancel sweep")
+
+
+async def head_that_leaves_nobody_in() -> None:
+    """A line for two sizes, whose large head lets nobody in when it gives up."""
+    free = 1
+    line: list[tuple[int, conc.sync.Event]] = []
+
+    async def take(n: int) -> None:
+        if not line and n <= free:
+            return
+        place = (n, conc.sync.Event())
+        line.append(place)
+        try:
+            await place[1].wait()
+        finally:
+            line.remove(place)  # and whoever stands behind, and could be served now, is not told
+
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(take, 2, name="large")
+        await conc.sleep(1)
+        nursery.start_soon(take, 1, name="small")
+        with conc.move_on_after(10):
+            await conc.sleep(5)
+            if not any(n == 2 for n, _ in line):
+                assert not line, "the large one has left, and the small one waits beside what it could have"
+        nursery.cancel_scope.cancel()
+
+
+def test_a_sweep_cancels_who_has_others_in_line_behind_it() -> None:
+    report = explore(head_that_leaves_nobody_in, cancel="sweep", plan=("delay<=1",))
+    assert report.failure is not None
+    (deviation,) = report.failure.deviations
+    assert deviation.path == "main/0:large"
+    assert "while everybody waits" in str(deviation)
+
+
+def test_a_step_has_its_moments_by_how_often_all_rested_before_it() -> None:
+    assert list(moments_of(0, 0)) == [2]
+    assert list(moments_of(1, 0)) == [1, 2]
+    assert list(moments_of(1, 1)) == [1, 2, 3]
+    assert list(moments_of(1, 4)) == [1, 2, 3, 6]
