@@ -48,8 +48,10 @@ def explore(
         budget: how much the search may cost.
         plan: what to try, in this order: ``"delay<=2"`` (all schedules with at most so many delays, to the end),
             ``"random"``, ``"pct:d=3"`` (priorities that change at random moments) and ``"pos"`` (partial orders).
-        cancel: ``"sweep"``: before all that, cancel each task once, at each of its steps, in several orders.
-        faults: ``"sweep"``: the same with each call that may `fault`. In the other phases nothing fails.
+        cancel: ``"sweep"``: before all that, cancel each task once, at each of its steps, in several orders: as it
+            comes there, as it goes on, and while it waits there and nobody can go on.
+        faults: ``"sweep"``: the same with each call that may `fault`; the phases of the plan decide about faults, too.
+            Without it nothing fails.
         sweep_tasks: which tasks to cancel: a path, or the last part of it, with ``*`` for anything.
         time: ``"racing"``: time may pass although somebody could run, so a deadline can overtake any work.
         seed: of all that is drawn at random.

@@ -26,21 +26,19 @@ CANCEL: Final = "cancel"  # whether a task is cancelled before one of its steps
 
 ARRIVING: Final = 1  # cancelled as soon as it has come to that step
 GOING_ON: Final = 2  # when it is about to make the step, so that whatever it waited for has come
-RESTING: Final = (
-    3  # when it waits there and nobody can go on; 4 and more: when that is so for the second time, and so on
-)
+RESTING: Final = 3  # when it waits there and nobody can go on; 4 if that is so for the second time, and so on
 
 
 def moment_of(choice: int) -> str:
     """When a task is cancelled, in words."""
     if choice < RESTING:
         return "when it comes to" if choice == ARRIVING else "at the beginning of"
-    times = "" if choice == RESTING else f" for the {choice - RESTING + 1}th time"
-    return f"while everybody waits{times}, before"
+    which = "" if choice == RESTING else f" (time {choice - RESTING + 1})"
+    return f"while everybody waits{which}, before"
 
 
 class TokenMismatch(ValueError):
-    """A token cannot be used here: it is damaged, or of another version, or of another scenario."""
+    """A token cannot be used here: it is damaged, or of another version."""
 
 
 @dataclass(frozen=True, order=True)

@@ -8,7 +8,8 @@ import pytest
 
 import conc
 from conc import channels, sync
-from conc.lowlevel import Task, current_runtime, current_task, kill
+from conc.lowlevel import Task, current_runtime, current_task, expect_wakeup, kill
+from conc.threads import open_portal
 from conc_testing import settle
 from tests.kernel.support import run
 
@@ -208,3 +209,27 @@ def test_who_waits_for_the_dead_on_a_channel_learns_nothing_as_when_a_process_di
         receiver.close()
 
     run(main)
+
+
+async def _expect() -> None:
+    with expect_wakeup():
+        await conc.sleep_forever()
+
+
+async def _open_portal() -> None:
+    async with open_portal():
+        await conc.sleep_forever()
+
+
+@pytest.mark.parametrize("declares", [_expect, _open_portal])
+def test_what_the_dead_have_declared_keeps_no_time_from_passing(declares: Any) -> None:
+    async def main() -> float:
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(declares)
+            await conc.checkpoint()
+            await conc.checkpoint()
+            kill(task)
+        await conc.sleep(1)
+        return conc.current_time()
+
+    assert run(main) == 1

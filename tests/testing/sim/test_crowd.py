@@ -113,3 +113,15 @@ def test_thread_jobs_run_elsewhere_as_well() -> None:
                 nursery.start_soon(conc.to_thread, len, "abc")
 
     assert search(scenario, 2).ok
+
+
+def test_a_run_that_ends_its_process_is_told_and_hangs_nobody() -> None:
+    first = os.getpid()
+
+    async def scenario() -> None:
+        await planted.calm()
+        if os.getpid() != first:
+            os._exit(3)
+
+    with pytest.raises(RuntimeError, match="ended the process that made it"):
+        search(scenario, 2)

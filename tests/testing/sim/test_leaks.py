@@ -13,7 +13,7 @@ import pytest
 import conc
 from conc import channels, sync
 from conc.lowlevel import current_runtime
-from conc_testing import Budget, Leak, explore, run
+from conc_testing import Budget, Leak, allow_leak, explore, run
 from conc_testing.sim.created import CLASSES
 from tests.testing.sim import planted
 
@@ -241,3 +241,26 @@ def test_the_end_of_a_channel_that_was_dropped_with_somebody_waiting_is_told() -
 async def _receive(receiver: Any) -> None:
     with receiver:
         await receiver.receive()
+
+
+def test_a_leak_that_is_allowed_is_none() -> None:
+    async def scenario() -> None:
+        countdown = allow_leak(sync.Semaphore(3))
+        await countdown.acquire()
+        countdown.forget(1)
+
+    run(scenario)
+
+
+def test_to_allow_one_leak_allows_no_other() -> None:
+    async def scenario() -> None:
+        allow_leak(sync.Semaphore(1)).acquire_nowait()
+        sync.Semaphore(2).acquire_nowait()
+
+    with pytest.raises(Leak, match="1 of 2 permits"):
+        run(scenario)
+
+
+def test_the_line_of_a_coroutine_that_was_never_awaited_is_told() -> None:
+    with pytest.raises(Leak, match=r"(?s)'calm' was never awaited.*test_leaks\.py"):
+        run(coroutine)
