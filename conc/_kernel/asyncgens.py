@@ -87,7 +87,8 @@ class Generators:
             # In the context of `run`, where it belongs to those who catch warnings there.
             worker.crew.context.copy().run(
                 warnings.warn,
-                f"the async generator {generator.__qualname__!r} was dropped before it was finished; "
+                f"the async generator {generator.__qualname__!r} ({generator.ag_code.co_filename}:"
+                f"{generator.ag_code.co_firstlineno}) was dropped before it was finished; "
                 "close it in time: `async with contextlib.aclosing(generator)`",
                 ResourceWarning,
                 1,

@@ -272,9 +272,12 @@ def _collector(collect: bool) -> Iterator[None]:
 
 
 def _collect(thoroughly: bool) -> None:
-    """Look for garbage in circles. What is young is looked through in no time, where that is told from the old."""
-    if HAS_GENERATIONS or thoroughly:
-        gc.collect(0 if HAS_GENERATIONS else 2)
+    """Look for garbage in circles. What is young is looked through in no time, where that is told from the old; what a
+    run leaves was not young any more when it ended, so it takes the thorough look to give that back."""
+    if HAS_GENERATIONS:
+        gc.collect(1 if thoroughly else 0)
+    elif thoroughly:
+        gc.collect()
 
 
 @contextmanager

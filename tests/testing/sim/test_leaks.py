@@ -80,7 +80,7 @@ KINDS: dict[str, tuple[Scenario, str]] = {
     "read lock": (read_lock, rf"RwLock.*, made in {HERE}, is still locked"),
     "write lock": (write_lock, rf"RwLock.*, made in {HERE}, is still locked"),
     "token": (token, rf"1 tokens of .*CapacityLimiter.*, made in {HERE}, were not given back"),
-    "async generator": (generator, "the async generator .* was dropped before it was finished"),
+    "async generator": (generator, rf"the async generator .*{HERE}\) was dropped before it was finished"),
     "coroutine": (coroutine, "coroutine 'calm' was never awaited"),
     "coroutine in a circle": (coroutine_in_a_circle, "coroutine 'calm' was never awaited"),
     "task": (guest, rf"task beside/0:guest still runs, started in {HERE}"),
