@@ -101,7 +101,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     seed = session_seed(config)
     line = f"conc: mode={config.getini('conc_mode')}, seed={seed} (--conc-seed={seed} repeats it)"
     if config.getoption("conc_check_determinism") and sys.flags.hash_randomization:
-        line += "; PYTHONHASHSEED is random: with PYTHONHASHSEED=0 the order of sets is the same in each session"
+        line += "; PYTHONHASHSEED is random: with PYTHONHASHSEED=0 the order of sets is the same each time"
     return line
 
 

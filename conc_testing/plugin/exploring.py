@@ -129,7 +129,7 @@ class Explored:
         except (ValueError, TypeError) as error:
             raise pytest.UsageError(f"{self._item.nodeid}: pytest.mark.explore: {error}") from None
         except DivergedRun as error:
-            pytest.fail(f"{error}\nThis session: --conc-seed={session_seed(self._item.config)}", pytrace=False)
+            pytest.fail(f"{error}\nThis run of pytest: --conc-seed={session_seed(self._item.config)}", pytrace=False)
 
     def _replay(self, token: str) -> Report:
         __tracebackhide__ = True
@@ -141,7 +141,7 @@ class Explored:
             pytest.fail(f"--conc-replay: {error}", pytrace=False)
 
     def _replay_stored(self) -> Report | None:
-        """The failure of an earlier session, if it fails still; else it is forgotten."""
+        """The failure of an earlier run of pytest, if it fails still; else it is forgotten."""
         stored = self._store.load(self._item.nodeid)
         if stored is None:
             return None
@@ -197,11 +197,11 @@ class Explored:
         self._item.user_properties.append((TRACED, str(path)))
 
     def _tell(self, failure: Failure) -> None:
-        """Keep a failure for the next session, and tell it below the error."""
+        """Keep a failure for the next run of pytest, and tell it below the error."""
         item = self._item
         seed = session_seed(item.config)
         failure.command = f"pytest {quote(item.nodeid)} --conc-replay={failure.token}"
-        item.stash[STORY] = f"(this session: --conc-seed={seed})\n{failure}"
+        item.stash[STORY] = f"(this run of pytest: --conc-seed={seed})\n{failure}"
         error = f"{type(failure.error).__name__}: {failure.error}"
         self._store.save(StoredFailure(item.nodeid, failure.token, error, seed))
 

@@ -1,4 +1,4 @@
-"""What is kept in ``.conc``: failing runs of earlier sessions, which are run first, and traces, for people."""
+"""What is kept in ``.conc``: failing runs of earlier times, which are run first, and traces, for people."""
 
 from __future__ import annotations
 

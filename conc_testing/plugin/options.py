@@ -170,7 +170,7 @@ def runs_often(item: pytest.Item) -> bool:
 
 
 def session_seed(config: pytest.Config) -> int:
-    """The seed of this session: as given, or as the other processes of it have it, or a fresh one."""
+    """The seed of this run of pytest: as given, or as the other processes of it have it, or a fresh one."""
     if SEED not in config.stash:
         given = config.getoption("conc_seed")
         if given is None:

@@ -1,4 +1,4 @@
-"""A line for each run of a test, with a sum of all that happened: two sessions that did the same wrote the same."""
+"""A line for each run of a test, with a sum of all that happened in it, so that two logs can be compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conc_testing.sim.trace import Digest
 
 
 class RunLog:
-    """The file that ``--conc-log`` names. It is written anew in each session.
+    """The file that ``--conc-log`` names. It is written anew each time.
 
     Only runs on virtual time with one worker are entered: what happens on real time, or on several threads, happens in
     an order of its own.
@@ -60,6 +60,6 @@ LOG = pytest.StashKey[RunLog | None]()
 
 
 def open_log(config: pytest.Config) -> None:
-    """At the beginning of a session."""
+    """When pytest begins."""
     name: Any = config.getoption("conc_log")
     config.stash[LOG] = RunLog(Path(name)) if name else None
