@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 from types import TracebackType
-from typing import Any, NoReturn, Protocol, Self, TypeAlias
+from typing import Any, NoReturn, Protocol, Self
 
 from conc.errors import BrokenResource, BusyResource, ClosedResource
+from conc.io.stream import Buffer
 from conc.lowlevel import Task, checkpoint_if_due, current_task
+from conc.net.socket_stream import views_of
 from conc_testing.seat import Later, Seat, Table
 from conc_testing.sim.choices import fault
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class Source(Protocol):
@@ -236,19 +236,6 @@ class MemoryStream:
     def _check(self) -> None:
         assert self._reader is None or not self._reader.ended, "a task that has ended is still reading"
         assert self._writer is None or not self._writer.ended, "a task that has ended is still writing"
-
-
-def views_of(buffers: tuple[Buffer, ...]) -> list[memoryview]:
-    """Byte by byte views of what is to be written, without empty ones."""
-    views = []
-    for buffer in buffers:
-        try:
-            view = memoryview(buffer).cast("B")
-        except TypeError:
-            raise TypeError(f"what is written must be contiguous bytes, not {buffer!r:.100}") from None
-        if view:
-            views.append(view)
-    return views
 
 
 def take_from(views: list[memoryview], n: int) -> bytes:

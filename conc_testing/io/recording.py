@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from conc.errors import BrokenResource
 from conc.io import Stream
-from conc_testing.io.memory import Buffer
+from conc.io.stream import Buffer
 from conc_testing.io.script import Script, script
 from conc_testing.io.steps import End, Expect, ExpectEnd, FailRead, FailWrite, Provide, Step
 
