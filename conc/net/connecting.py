@@ -13,9 +13,9 @@ from conc._kernel.cancel import check_time
 from conc._kernel.current import charge
 from conc._kernel.nursery import open_nursery
 from conc._kernel.suspend import toll
+from conc.net.addresses import Address, AddressInfo, show
 from conc.net.listening import check_host, check_port
-from conc.net.network import Address, AddressInfo, Network, Socket, current_network
-from conc.net.socket_stream import show
+from conc.net.network import Network, Socket, current_network
 from conc.net.tcp import TcpStream
 from conc.sync import Event
 from conc.time import move_on_after

@@ -7,8 +7,8 @@ import socket
 import sys
 from typing import Final
 
-from conc.net.network import AddressInfo, Network, Socket, current_network
-from conc.net.socket_stream import show
+from conc.net.addresses import AddressInfo, show
+from conc.net.network import Network, Socket, current_network
 from conc.net.tcp import TcpListener
 from conc.sync.semaphore import check_count
 

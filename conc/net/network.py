@@ -7,30 +7,22 @@ sockets that the pollers of the system know nothing of.
 from __future__ import annotations
 
 import socket
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from conc._kernel.current import charge
 from conc._kernel.present import current_runtime
 from conc._kernel.suspend import toll
 from conc._os import sockets
-from conc.io.stream import Buffer
+from conc.io.descriptor_stream import Endpoint
+from conc.net.addresses import AddressInfo
 from conc.threads import to_thread
 
-Address: TypeAlias = tuple[Any, ...]
-"""Of a socket: ``(host, port)`` for IPv4, ``(host, port, flow_info, scope_id)`` for IPv6."""
 
-AddressInfo: TypeAlias = tuple[int, int, int, str, Address]
-"""What a name stands for: family, type, protocol, canonical name, address."""
-
-
-class Socket(Protocol):
+class Socket(Endpoint, Protocol):
     """What conc.net asks of a socket that does not block: a part of `socket.socket`, with its meanings and errors.
 
     It is watched by the poller of the runtime, under the number `fileno` gives.
     """
-
-    def fileno(self) -> int:
-        """The descriptor; -1 once closed."""
 
     def setsockopt(self, level: int, option: int, value: int, /) -> None:
         """Set an option; those that are not known are ignored by what is no real network."""
@@ -56,20 +48,8 @@ class Socket(Protocol):
     def connect_ex(self, address: Any, /) -> int:
         """Begin to connect: 0, or an error number, EINPROGRESS for one."""
 
-    def recv(self, max_bytes: int, /) -> bytes:
-        """Some bytes; ``b""`` at the end. Raises BlockingIOError if there are none."""
-
-    def send(self, data: Buffer, /) -> int:
-        """Write some bytes; how many. Raises BlockingIOError if there is no room."""
-
-    def sendmsg(self, buffers: list[memoryview], /) -> int:
-        """Write some bytes of several buffers; how many."""
-
     def shutdown(self, how: int, /) -> None:
         """Close one direction."""
-
-    def close(self) -> None:
-        """Close it."""
 
 
 class Network(Protocol):

@@ -14,9 +14,11 @@ from conc._kernel.nursery import open_nursery
 from conc._kernel.present import current_time
 from conc._kernel.suspend import toll
 from conc.errors import BusyResource, ClosedResource, ConcError
+from conc.io.descriptor_stream import SYSTEM_CALL
 from conc.io.pollable import Pollable
-from conc.net.network import Address, Socket
-from conc.net.socket_stream import SYSTEM_CALL, SocketStream, show
+from conc.net.addresses import Address, show
+from conc.net.network import Socket
+from conc.net.socket_stream import SocketStream
 from conc.sync import Semaphore
 from conc.sync.semaphore import check_count
 from conc.time import sleep

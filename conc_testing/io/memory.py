@@ -8,8 +8,8 @@ from typing import Any, NoReturn, Protocol, Self
 
 from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.io.stream import Buffer
+from conc.io.views import views_of
 from conc.lowlevel import Task, checkpoint_if_due, current_task
-from conc.net.socket_stream import views_of
 from conc_testing.seat import Later, Seat, Table
 from conc_testing.sim.choices import fault
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from conc.lowlevel import current_runtime
-from conc.net.network import AddressInfo
+from conc.net.addresses import AddressInfo
 from conc_testing.net.addresses import Endpoint, NotSimulated, system_error
 from conc_testing.net.faults import Hold, Obstacle, Partition, names_of
 from conc_testing.net.hosts import CURRENT_PROCESS, Host, Process

@@ -184,6 +184,12 @@ class SimSocket:
             connection.break_down()
         return connection.read(max_bytes)
 
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Put some bytes into a buffer; how many, 0 at the end. Raises BlockingIOError if there are none."""
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def send(self, data: Buffer, /) -> int:
         """Write some bytes; how many. Raises BlockingIOError if there is no room."""
         connection = self._connected(errno.EPIPE)

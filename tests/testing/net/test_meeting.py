@@ -335,7 +335,7 @@ def test_what_is_not_simulated_is_named(family: int, kind: int, proto: int, word
         (lambda sock: sock.connect_ex(("db", 80)), NotSimulated, "'db' is no address"),
         (lambda sock: sock.bind(("fe80::1%eth0", 80)), NotSimulated, "addresses with a scope"),
         (lambda sock: sock.shutdown(socket.SHUT_RD), NotSimulated, "shutdown is simulated for SHUT_WR only"),
-        (lambda sock: sock.recv_into(bytearray(1)), AttributeError, "socket.recv_into is not simulated"),
+        (lambda sock: sock.recvmsg_into([bytearray(1)]), AttributeError, "socket.recvmsg_into is not simulated"),
         (lambda sock: sock.teleport(), AttributeError, "a socket has no teleport"),
     ],
 )
