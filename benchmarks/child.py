@@ -27,9 +27,9 @@ def job(do: Literal["measure", "serve"], scenario: Scenario, contestant: Contest
     )
 
 
-def announce(port: int) -> None:
-    """Tell the process that started this server where it listens."""
-    print(port, flush=True)
+def announce(where: int | str) -> None:
+    """Tell the process that started this server where it listens: its port, or its path."""
+    print(where, flush=True)
 
 
 def main(given: dict[str, Any]) -> None:

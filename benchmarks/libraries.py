@@ -98,6 +98,9 @@ def _run_native(main: Callable[..., Any], *args: Any) -> Any:
 
 
 _CONC = ("conc", "conc.channels", "conc.lowlevel", "conc.sync")
+_CONC_OUTSIDE = ("conc.io", "conc.net")
+_ANYIO = ("anyio", "anyio.from_thread", "anyio.lowlevel", "anyio.to_thread")
+_ANYIO_OUTSIDE = ("anyio.abc", "anyio.streams.buffered", "anyio.streams.tls")
 _TONIO = ("tonio", "tonio.colored", "tonio.colored.sync.channel")
 _TONIO_NETWORK = ("tonio.colored.net.socket",)
 _TONIO_NEEDS = "a free-threaded Python 3.14 or later"
@@ -105,20 +108,19 @@ _TONIO_NEEDS = "a free-threaded Python 3.14 or later"
 LIBRARIES = {
     library.name: library
     for library in (
-        Library(
-            "conc", _run_conc, ("conc", "conc.channels", "conc.lowlevel", "conc.sync"), "conc-runtime", ("conc.net",)
-        ),
+        Library("conc", _run_conc, _CONC, "conc-runtime", _CONC_OUTSIDE),
         Library("asyncio", _run_asyncio),
         Library("uvloop", _run_uvloop, ("uvloop",), "uvloop"),
         Library("rloop", _run_rloop, ("rloop",), "rloop"),
         Library("zuvloop", _run_zuvloop, ("zuvloop",), "zuvloop", needs="Python 3.14 or later"),
         Library("trio", _run_trio, ("trio",), "trio"),
-        Library("anyio", _run_anyio, ("anyio", "anyio.from_thread", "anyio.lowlevel"), "anyio", ("anyio.abc",)),
+        Library("anyio", _run_anyio, _ANYIO, "anyio", _ANYIO_OUTSIDE),
         # Without -O an assertion in its step looks through the results of all tasks that have ended, one by one.
         Library("tinyio", _run_tinyio, ("tinyio",), "tinyio", generators=True, flags=("-O",)),
         Library("tonio", _run_tonio, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
         Library("tonio+context", _run_tonio_with_context, _TONIO, "tonio", _TONIO_NETWORK, needs=_TONIO_NEEDS),
         Library("aiochannel", _run_asyncio, ("aiochannel",), "aiochannel", guest=True),
+        Library("aiofiles", _run_asyncio, ("aiofiles",), "aiofiles", guest=True),
         Library("aiologic", _run_asyncio, ("aiologic",), "aiologic", guest=True),
         Library("janus", _run_asyncio, ("janus",), "janus", guest=True),
         Library("C", _run_native),

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import aiochannel
+    import aiofiles
     import aiologic
     import anyio
     import anyio.abc
     import anyio.from_thread
     import anyio.lowlevel
+    import anyio.streams.buffered
+    import anyio.streams.tls
+    import anyio.to_thread
     import janus
     import rloop
     import tinyio
@@ -28,8 +32,11 @@ if TYPE_CHECKING:
 
     import conc
     import conc.channels
+    import conc.fs
+    import conc.io
     import conc.lowlevel
     import conc.net
+    import conc.process
     import conc.sync
 else:
 
@@ -43,6 +50,7 @@ else:
             raise AttributeError(f"{self._name}.{attribute} was used in a process that did not load {self._name}")
 
     aiochannel = _Unloaded("aiochannel")
+    aiofiles = _Unloaded("aiofiles")
     aiologic = _Unloaded("aiologic")
     anyio = _Unloaded("anyio")
     conc = _Unloaded("conc")
@@ -56,6 +64,7 @@ else:
 
 __all__ = [
     "aiochannel",
+    "aiofiles",
     "aiologic",
     "anyio",
     "conc",

@@ -1,7 +1,8 @@
-"""The load generator where there is no C compiler: command line and report of `native/load.c`, in two processes.
+"""The load generator in Python: command line and report of `native/load.c`, in two processes.
 
-It is slower than the C one, so requests per second and latencies say more about it than about the server; the CPU time
-of the server for each operation is still the server's.
+It speaks TLS too (``tls:PORT``), which the C one does not, and stands in for that where there is no C compiler. It is
+slower than the C one, so requests per second and latencies say more about it than about the server; the CPU time of the
+server for each operation is still the server's.
 """
 
 import json
@@ -9,10 +10,12 @@ import multiprocessing
 import os
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 PROCESSES = 2
 CONNECTING_MS = 100
@@ -26,21 +29,47 @@ class Job:
     """What one process does: `mode` on `connections`, to be counted between two moments of the monotonic clock."""
 
     mode: str
-    port: int
+    address: str
     message: bytes
+    reply_bytes: int
     connections: int
     begin_ns: int
     end_ns: int
     core: int
 
 
+def _connected(address: str) -> socket.socket:
+    """A connection to a server, ready to send and to receive."""
+    kind, _, where = address.partition(":")
+    if kind == "unix":
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(where)
+        return sock
+    if kind == "udp":
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.connect(("127.0.0.1", int(where)))
+        return sock
+    sock = socket.create_connection(("127.0.0.1", int(where)))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _trusting().wrap_socket(sock) if kind == "tls" else sock
+
+
+def _trusting() -> ssl.SSLContext:
+    """What a client needs that does not care who the server is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class _Connection:
-    """One echo connection, which always has one message under way."""
+    """One connection, which always has one message, or the reply to it, under way."""
 
     def __init__(self, job: Job) -> None:
         self.message = job.message
-        self.sock = socket.create_connection(("127.0.0.1", job.port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.echoes = job.mode == "echo"
+        self.expected = len(job.message) if self.echoes else job.reply_bytes
+        self.sock = _connected(job.address)
         self.sock.setblocking(False)
         self.begin()
 
@@ -54,18 +83,22 @@ class _Connection:
         while self.unsent:
             try:
                 self.unsent = self.unsent[self.sock.send(self.unsent) :]
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
 
     def receive(self) -> int | None:
-        """Take what came; the latency in ns when that completed a message."""
-        data = self.sock.recv(RECEIVE_BYTES)
-        if data != self.message[self.received : self.received + len(data)] or not data:
-            raise RuntimeError("not an echo: other bytes came back than were sent")
-        self.received += len(data)
-        if self.received < len(self.message):
-            self.send()
-            return None
+        """Take what came; the latency in ns when that completed a reply."""
+        while True:
+            try:
+                data = self.sock.recv(RECEIVE_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.send()
+                return None
+            if not data or (self.echoes and data != self.message[self.received : self.received + len(data)]):
+                raise RuntimeError("not the reply: other bytes came back than were sent")
+            self.received += len(data)
+            if self.received >= self.expected:
+                break
         took = time.perf_counter_ns() - self.started_ns
         self.begin()
         return took
@@ -85,7 +118,7 @@ class _Count:
             self.latencies.append(latency_ns)
 
 
-def _echo(job: Job, count: _Count) -> None:
+def _exchange(job: Job, count: _Count) -> None:
     with selectors.DefaultSelector() as selector:
         for _ in range(job.connections):
             connection = _Connection(job)
@@ -99,7 +132,7 @@ def _echo(job: Job, count: _Count) -> None:
 
 def _connect(job: Job, count: _Count) -> None:
     while (started := time.perf_counter_ns()) < job.end_ns:
-        with socket.create_connection(("127.0.0.1", job.port)) as sock:
+        with _connected(job.address) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
             if sock.recv(1):
                 raise RuntimeError("a connection did not end as it should")
@@ -111,8 +144,14 @@ def work(job: Job) -> tuple[list[int], int]:
     if job.core >= 0:
         os.sched_setaffinity(0, {job.core})
     count = _Count(job)
-    (_echo if job.mode == "echo" else _connect)(job, count)
+    (_connect if job.mode == "connect" else _exchange)(job, count)
     return count.latencies, time.process_time_ns() - count.cpu_at_begin_ns
+
+
+def line_of(message_bytes: int) -> bytes:
+    """A message of so many bytes that is one line."""
+    pattern = bytes(range(0x20, 0x7F))
+    return (pattern * (message_bytes // len(pattern) + 1))[: message_bytes - 1] + b"\n" if message_bytes else b""
 
 
 def process_cpu_ns(pid: int) -> int:
@@ -127,10 +166,10 @@ def process_cpu_ns(pid: int) -> int:
 
 def main(arguments: list[str]) -> None:
     """Run the load and print its report; the arguments are those of `native/load.c`."""
-    mode, *numbers = arguments
-    port, message_bytes, connections, warm_up_ms, measure_ms, server, core = map(int, numbers)
+    mode, address, what, *numbers = arguments
+    reply_bytes, connections, warm_up_ms, measure_ms, server, core = map(int, numbers)
     processes = min(PROCESSES, connections)
-    message = (bytes(range(256)) * (message_bytes // 256 + 1))[:message_bytes]
+    message = Path(what[1:]).read_bytes() if what.startswith("@") else line_of(int(what))
     shares_of_connections = [len(range(i, connections, processes)) for i in range(processes)]
     context = multiprocessing.get_context("spawn")
     all_there = context.Barrier(processes + 1)
@@ -138,7 +177,8 @@ def main(arguments: list[str]) -> None:
         all_there.wait()  # a machine with much to do may need a second to start them
         begin_ns = time.perf_counter_ns() + (CONNECTING_MS + warm_up_ms) * 1_000_000
         end_ns = begin_ns + measure_ms * 1_000_000
-        jobs = [Job(mode, port, message, share, begin_ns, end_ns, core) for share in shares_of_connections]
+        times = (begin_ns, end_ns, core)
+        jobs = [Job(mode, address, message, reply_bytes, share, *times) for share in shares_of_connections]
         under_way = pool.map_async(work, jobs)
         time.sleep(max(0, begin_ns - time.perf_counter_ns()) / 1e9)
         cpu = process_cpu_ns(server)

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers import anyio, conc, tonio, trio
 from benchmarks.scenario import Contestant, Scenario, on_every_asyncio_loop
-from benchmarks.served import Announce, c_server, measure_server
+from benchmarks.served import Announce, Load, c_server, measure_server
 
 AT_A_TIME = 16
 BACKLOG = 128
@@ -81,7 +81,7 @@ SCENARIOS = (
         quick_size=500,
         figure="cpu_ns",
         uses_network=True,
-        measure=partial(measure_server, mode="connect", connections=AT_A_TIME),
+        measure=partial(measure_server, load=Load("connect", AT_A_TIME)),
         contestants=(
             Contestant("conc", "conc", conc_server),
             *on_every_asyncio_loop("Protocol", asyncio_protocol_server),

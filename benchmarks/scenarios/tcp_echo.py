@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from benchmarks.peers import anyio, conc, tonio, trio
 from benchmarks.scenario import Contestant, Scenario, on_every_asyncio_loop
-from benchmarks.served import READ_BYTES, Announce, c_server, measure_server
+from benchmarks.served import READ_BYTES, Announce, Load, c_server, measure_server
 
 
 async def conc_echo(stream: Any) -> None:
@@ -117,7 +117,7 @@ SCENARIOS = tuple(
         quick_size=500,
         figure="cpu_ns",
         uses_network=True,
-        measure=partial(measure_server, mode="echo", message_bytes=kib * 1024, connections=connections),
+        measure=partial(measure_server, load=Load("echo", connections, kib * 1024)),
         contestants=CONTESTANTS,
         excused={"tinyio": "it has no sockets"},
         notes="Ranked by CPU time of the server for each message. Every server reads up to 64 KiB at a time and sends"

@@ -17,7 +17,7 @@ import json, sys
 from benchmarks import peers
 from benchmarks.libraries import LIBRARIES
 library = LIBRARIES[sys.argv[1]]
-peers.load(library.modules)
+peers.load(library.modules + library.network_modules)
 from benchmarks import scenarios
 figures = {}
 for name in sys.argv[3:]:
