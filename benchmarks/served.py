@@ -51,7 +51,7 @@ def measure_server(
     server_core, load_core = two_cores()
     if server_core is not None:
         os.sched_setaffinity(0, {server_core})  # the server inherits it; this process only waits
-    with _started(scenario, contestant, load) as (pid, where):
+    with started(scenario, contestant, load) as (pid, where):
         times = (window_ms // WARM_UP_SHARE, window_ms, pid, -1 if load_core is None else load_core)
         job = (load.mode, f"{load.transport}:{where}", load.message_bytes, load.reply_bytes, load.connections, *times)
         done = _run_load([str(argument) for argument in job], speaks_tls=load.transport == "tls")
@@ -90,7 +90,7 @@ def load_generator() -> str:
 
 
 @contextmanager
-def _started(scenario: Scenario, contestant: Contestant, load: Load) -> Iterator[tuple[int, str]]:
+def started(scenario: Scenario, contestant: Contestant, load: Load) -> Iterator[tuple[int, str]]:
     """The server in a process of its own: gives its process id and its port, or path."""
     if contestant.library == "C":
         command = [str(native.build("echo")), "close" if load.mode == "connect" else "echo"]

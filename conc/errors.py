@@ -19,6 +19,7 @@ __all__ = [
     "Deadlock",
     "EndOfChannel",
     "IncompleteRead",
+    "InvalidFrame",
     "Lagged",
     "LimitExceeded",
     "RunFinished",
@@ -126,8 +127,18 @@ class IncompleteRead(ConcError):
         return type(self), (str(self), self.partial)
 
 
+class InvalidFrame(ConcError):
+    """What came is no frame of the codec, as a line that is no UTF-8. The peer's fault.
+
+    Whether the frames behind it can still be received the codec says. Where another error tells more it is the
+    ``__cause__``.
+    """
+
+
 class LimitExceeded(ConcError):
-    """More bytes than the given limit came before the delimiter or the end. What was read stays in the buffer.
+    """More bytes than the given limit came before the delimiter or the end, or were announced. The peer's fault.
+
+    What a `BufReader` has read stays in its buffer; what a codec refuses is dropped.
 
     Attributes:
         limit: the limit in bytes.

@@ -33,6 +33,7 @@ FAMILIES = (
     "unix_echo",
     "udp_echo",
     "tls",
+    "http_plaintext",
     "accept_close",
     "to_thread",
     "file_reads",

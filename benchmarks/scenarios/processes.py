@@ -75,7 +75,7 @@ SCENARIOS = tuple(
         ),
         excused={
             "tinyio": "it has no processes",
-            **dict.fromkeys(("tonio", "tonio+context"), "it has no processes"),
+            "tonio": "it has no processes",
         },
         notes=f"{PROGRAM}, without pipes. Most of the time is the system's: making a process and loading a program.",
     )

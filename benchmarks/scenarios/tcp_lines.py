@@ -70,7 +70,7 @@ SCENARIOS = (
             *on_every_asyncio_loop("streams", asyncio_server),
             Contestant("anyio (asyncio)", "anyio", anyio_server),
         ),
-        excused=dict.fromkeys(("trio", "tinyio", "tonio", "tonio+context"), "it has no reader of lines"),
+        excused=dict.fromkeys(("trio", "tinyio", "tonio"), "it has no reader of lines"),
         notes="Ranked by CPU time of the server for each line. conc: `BufReader.read_line`, `write_all`. asyncio:"
         " `readline`, `write`, `drain`. anyio: `receive_until`, `send`.",
     ),

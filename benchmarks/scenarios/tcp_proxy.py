@@ -100,7 +100,7 @@ SCENARIOS = (
             Contestant("trio", "trio", trio_main),
             Contestant("anyio (asyncio)", "anyio", anyio_main),
         ),
-        excused={"tinyio": "it has no sockets", "tonio": "not measured here", "tonio+context": "not measured here"},
+        excused={"tinyio": "it has no sockets", "tonio": "not measured here"},
         notes="Ranked by CPU time of the proxy for each MiB that goes there and back; some 512 MiB go through in a"
         " second. conc: `copy_bidirectional`. The others: two tasks that read up to 64 KiB and write it.",
     ),

@@ -61,8 +61,7 @@ SCENARIOS = (
         ),
         excused={
             "tinyio": "it has no sockets",
-            "tonio": "it writes one buffer",
-            "tonio+context": "it writes one buffer",
+            "tonio": "not measured here",
         },
         notes="Ranked by CPU time of the server for each answer. conc: `write_all(head, body)`. asyncio:"
         " `writelines`, `drain`. The others join the two first, as they take one buffer.",

@@ -69,7 +69,7 @@ def _scenario(name: str, title: str, unit: str, load: Load, *handlers: Callable[
         uses_network=True,
         measure=partial(measure_server, load=load),
         contestants=_contestants(*handlers),
-        excused={"tinyio": "it has no sockets", "tonio": "not measured here", "tonio+context": "not measured here"},
+        excused={"tinyio": "it has no sockets", "tonio": "not measured here"},
         notes="Ranked by CPU time of the server. Every server reads up to 64 KiB at a time. The load comes from Python,"
         " which speaks TLS by the same library. Encrypting is a part of the time that no loop can save.",
     )

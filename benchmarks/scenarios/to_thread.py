@@ -87,7 +87,7 @@ SCENARIOS = tuple(
         ),
         excused={
             "tinyio": "its threads are started anew for each call",
-            **dict.fromkeys(("tonio", "tonio+context"), "not measured here"),
+            "tonio": "not measured here",
         },
         notes="The threads of every pool are there after the warm-up. Each library has its own limit of threads:"
         " asyncio the number of cores and 4, at most 32; trio and anyio 40; conc 512.",

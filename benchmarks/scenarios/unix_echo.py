@@ -74,7 +74,7 @@ SCENARIOS = (
             Contestant("trio", "trio", trio_server),
             Contestant("anyio (asyncio)", "anyio", anyio_server),
         ),
-        excused={"tinyio": "it has no sockets", "tonio": "not measured here", "tonio+context": "not measured here"},
+        excused={"tinyio": "it has no sockets", "tonio": "not measured here"},
         notes="Ranked by CPU time of the server for each message. As `tcp_echo`.",
     ),
 )

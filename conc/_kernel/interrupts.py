@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one cancels the main task, the second ends the run where it stands."""
+"""Ctrl-C: the first one cancels the main task, the second ends the run where it stands. And waking for any signal."""
 
 from __future__ import annotations
 
@@ -82,6 +82,25 @@ class Interrupts:
         self._strand.post(self._second)  # type: ignore[arg-type]
         if not _is_in_conc(frame):
             raise KeyboardInterrupt
+
+
+def hear_signals(worker: Worker) -> None:
+    """Let every signal wake a worker that lives on the main thread, until its run ends. On that thread; idempotent.
+
+    For who handles signals other than Ctrl-C, and where Ctrl-C is not ours, so that `Interrupts` has not seen to it.
+    """
+    if worker._signal_bell is not None:
+        return
+    bell = SocketBell()
+    previous = wake_on_signals(bell.write_fileno())
+    worker.watch_bell(bell)
+
+    def restore() -> None:
+        found = wake_on_signals(previous)
+        if found != bell.write_fileno():
+            wake_on_signals(found)  # the program has set its own since, and keeps it
+
+    worker.crew.at_end.append(restore)
 
 
 def _is_in_conc(frame: FrameType | None) -> bool:

@@ -1,4 +1,4 @@
-"""Ctrl-C, and how a signal wakes a thread that sleeps in its poller.
+"""Handlers of signals, Ctrl-C above all, and how a signal wakes a thread that sleeps in its poller.
 
 A Python signal handler does not interrupt a system call: the interpreter's own handler, in C, notes the signal, and the
 Python one runs on the main thread when that is back in Python code. If the signal comes just before the main thread
@@ -10,6 +10,7 @@ enough where the main thread sleeps; the C handler has to write to a descriptor 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -63,3 +64,61 @@ def wake_on_signals(fd: int) -> int:
     """
     # A full buffer is no reason to warn: it wakes just as well.
     return signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+
+
+# ---- any signal -----------------------------------------------------------------------------------------------------
+
+UNCATCHABLE: Final = tuple(
+    getattr(signal, name) for name in ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGILL") if hasattr(signal, name)
+)
+"""Those that cannot be handled, or not by Python: what went wrong in C code goes on going wrong."""
+
+
+def as_signal(number: int) -> int:
+    """The member of `signal.Signals` for a number; the number itself if it has none, as real-time signals.
+
+    Raises:
+        ValueError: the system knows no such signal.
+    """
+    if number not in signal.valid_signals():
+        raise ValueError(f"this system has no signal {number}")
+    try:
+        return signal.Signals(number)
+    except ValueError:
+        return number
+
+
+def signal_name(number: int) -> str:
+    """A signal for people: ``SIGTERM``."""
+    return number.name if isinstance(number, signal.Signals) else f"signal {int(number)}"
+
+
+def handler_of(number: int) -> Handler:
+    """Who handles a signal at the moment. From any thread."""
+    return signal.getsignal(number)
+
+
+def set_handler(number: int, handler: Handler) -> Handler:
+    """Handle a signal; returns the handler that was there. None is the default of the system.
+
+    Raises:
+        ValueError: this is not the main thread.
+        OSError: the signal cannot be handled.
+    """
+    return signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def treat_as(handler: Handler, number: int, frame: FrameType | None) -> None:
+    """Let a handler treat a signal that has come, on the main thread. If it is that of the system, it is in place from
+    then on, and may end the process.
+    """
+    if handler is None or handler == signal.SIG_DFL:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    elif callable(handler):
+        handler(number, frame)
+
+
+def is_main_ident(ident: int) -> bool:
+    """Whether this is the ident of the thread that runs signal handlers."""
+    return ident == threading.main_thread().ident

@@ -41,6 +41,24 @@ def create(family: int, type: int, proto: int = 0) -> Socket:
     return sock
 
 
+def adopt(sock: socket.socket) -> Socket:
+    """A socket that was made elsewhere, as one that does not block; `sock` is empty afterwards."""
+    family, type, proto = int(sock.family), int(sock.type), sock.proto
+    own = Socket(family, type, proto, fileno=sock.detach())
+    own.setblocking(False)
+    return own
+
+
+def connected_pair(type: int) -> tuple[Socket, Socket]:
+    """Two Unix sockets that are connected with each other and do not block.
+
+    Raises:
+        OSError: the system has none to give (EMFILE), or not of this kind.
+    """
+    left, right = socket.socketpair(socket.AF_UNIX, type)
+    return adopt(left), adopt(right)
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected stream sockets that do not block."""
     left, right = socket.socketpair()

@@ -11,7 +11,7 @@ from conc._kernel.suspend import PARK, toll
 from conc.errors import BrokenResource, ClosedResource, ConcError, WouldBlock
 from conc.io.pollable import Pollable
 from conc.io.stream import Buffer
-from conc.io.views import BUFFERS_AT_MOST, advance, view_to_fill, views_of
+from conc.io.views import BUFFERS_AT_MOST, advance, joined, view_to_fill, views_of
 
 if TYPE_CHECKING:
     from conc._kernel.descriptors import Direction
@@ -280,8 +280,14 @@ class DescriptorWriter(DescriptorStream):
         worker.budget -= SYSTEM_CALL
         if self._sender is not None:
             self._refuse_busy(self._sender, "writing to")
-        if more or type(data) is not bytes:
-            await self._write_views(task, views_of((data, *more)))
+        if more:
+            buffers = (data, *more)
+            data = joined(buffers)
+            if data is None:
+                await self._write_views(task, views_of(buffers))
+                return
+        elif type(data) is not bytes and type(data) is not bytearray:
+            await self._write_views(task, views_of((data,)))
             return
         try:
             sent = self._send(data)
@@ -294,6 +300,31 @@ class DescriptorWriter(DescriptorStream):
             worker.budget -= sent >> LARGE_SHIFT
         if sent != len(data):
             await self._write_views(task, [memoryview(data)[sent:]], has_room=False)
+
+    def write_nowait(self, data: Buffer) -> int:
+        """Write as much as there is room for. Returns how many bytes: at least one, unless `data` has none.
+
+        Raises:
+            WouldBlock: there is no room.
+            BrokenResource: the connection was reset, or broke.
+            ClosedResource: this side closed the stream, or its writing direction.
+            BusyResource: another task is writing.
+
+        Checkpoint: never.
+        """
+        worker = current_worker()
+        if self._sender is not None:
+            self._refuse_busy(self._sender, "writing to")
+        worker.budget -= SYSTEM_CALL
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            raise WouldBlock(f"there is no room to write to {self!r}") from None
+        except OSError as error:
+            raise self._failed(error) from error
+        self.bytes_written += sent
+        worker.budget -= sent >> LARGE_SHIFT
+        return sent
 
     async def _write_views(self, task: Task[Any], views: list[memoryview], *, has_room: bool = True) -> None:
         """Write what is in `views`, which is used up. `has_room` is False if a write has just said so."""

@@ -44,6 +44,7 @@ class PipeWriter(DescriptorWriter):
         Idempotent.
 
         Raises:
+            ClosedResource: this side closed the pipe.
             BusyResource: another task is writing.
 
         Checkpoint: always a cancel point.
@@ -52,6 +53,8 @@ class PipeWriter(DescriptorWriter):
         charge() or await toll()
         if self._sender is not None:
             self._refuse_busy(self._sender, "writing to")
+        if self._closed and not self._write_closed:
+            self._refuse_closed()
         self._write_closed = True
         self._close()
 

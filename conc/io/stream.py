@@ -1,4 +1,4 @@
-"""What a byte stream is: three protocols that everything readable and writable in conc keeps.
+"""What a byte stream is: the protocols that everything readable and writable in conc keeps.
 
 Bytes are read and written; objects are sent and received (channels). A stream has no message borders: what was written
 in one piece may be read in several, and the other way round. `BufReader` puts pieces together again.
@@ -73,14 +73,52 @@ class AsyncWrite(Protocol):
 
 
 @runtime_checkable
-class Stream(AsyncRead, AsyncWrite, Protocol):
-    """Bytes in both directions, each used by one task at a time."""
+class AsyncClose(Protocol):
+    """What is open until it is closed."""
 
     async def aclose(self) -> None:
-        """Close both directions, at once and whatever the other side does. Idempotent.
+        """Close it, at once and whatever the other side does. Idempotent.
 
-        A task that waits in another operation of the stream gets ClosedResource.
+        A task that waits in another operation of it gets ClosedResource.
 
-        Checkpoint: a cancel point, after the stream was closed.
-        If cancelled: the stream is closed all the same.
+        Checkpoint: a cancel point, after it was closed.
+        If cancelled: it is closed all the same.
         """
+
+
+@runtime_checkable
+class AsyncBufRead(AsyncRead, Protocol):
+    """A side that bytes come out of, and that shows what comes next: a `BufReader`, for one.
+
+    So the first bytes can decide who reads them::
+
+        handle = serve_tls if await reader.peek(1) == b"\\x16" else serve_http
+    """
+
+    async def peek(self, n: int) -> bytes:
+        """Return the next `n` bytes and take none of them, waiting until so many have come. Fewer before the end.
+
+        Raises:
+            ValueError: `n` is less than 1.
+            BrokenResource: the other side is gone without an orderly end.
+            ClosedResource: this side closed the stream.
+            BusyResource: another task is reading.
+
+        Checkpoint: always a cancel point; it waits only if the bytes are not there.
+        If cancelled: no byte was taken.
+        """
+
+    def consume(self, n: int) -> None:
+        """Take `n` bytes that were peeked at, and drop them.
+
+        Raises:
+            ValueError: so many have not come.
+            BusyResource: another task is reading.
+
+        Checkpoint: never.
+        """
+
+
+@runtime_checkable
+class Stream(AsyncRead, AsyncWrite, AsyncClose, Protocol):
+    """Bytes in both directions, each used by one task at a time, until both are closed at once."""

@@ -8,6 +8,16 @@ from conc.io.stream import Buffer
 
 # IOV_MAX is 1,024 on most systems and 16 on some.
 BUFFERS_AT_MOST: Final = 16
+# What writing from several places costs more than writing from one, copying this much costs too.
+JOIN_AT_MOST: Final = 16_384
+
+
+def joined(buffers: tuple[Buffer, ...]) -> bytes | None:
+    """The buffers as one, if they are small, so that this costs less than writing them from where they are."""
+    try:
+        return b"".join(buffers) if sum(map(len, buffers)) <= JOIN_AT_MOST else None
+    except (TypeError, BufferError):
+        return None  # `views_of` says what is wrong
 
 
 def views_of(buffers: tuple[Buffer, ...]) -> list[memoryview]:

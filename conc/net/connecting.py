@@ -5,118 +5,106 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
-from itertools import chain, zip_longest
+from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from conc._kernel.cancel import check_time
 from conc._kernel.current import charge
-from conc._kernel.nursery import open_nursery
 from conc._kernel.suspend import toll
+from conc._os.sockets import literal
 from conc.net.addresses import Address, AddressInfo, show
+from conc.net.happy_eyeballs import Race
 from conc.net.listening import check_host, check_port
 from conc.net.network import Network, Socket, current_network
+from conc.net.options import SocketOption, check_options
 from conc.net.tcp import TcpStream
-from conc.sync import Event
-from conc.time import move_on_after
 
 UNDER_WAY: Final = frozenset((errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR))
+ANY_ADDRESS: Final[dict[int, str]] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
 async def connect_tcp(
-    host: str, port: int, *, local_host: str | None = None, happy_eyeballs_delay: float = 0.25
+    host: str,
+    port: int,
+    *,
+    local_host: str | None = None,
+    local_port: int = 0,
+    happy_eyeballs_delay: float = 0.25,
+    options: Iterable[SocketOption] = (),
 ) -> TcpStream:
     """Connect to a TCP server.
 
     A name may stand for many addresses, of which some do not answer. They are tried in order, IPv6 and IPv4 in turn:
     the next one when one has failed, or has not answered for a while. The first connection is taken; the other attempts
-    are called off.
+    are called off. If the name service is slow to tell of all addresses, those of IPv4 are asked for alone too, and
+    what is known is tried at once.
 
     Args:
         host: an address, or a name.
         port: 1 to 65535.
         local_host: the address to connect from, or a name for it; chosen by the system unless given.
-        happy_eyeballs_delay: how long to wait for one address before the next is tried too, in seconds, at least 0.
+        local_port: the port to connect from; 0 leaves it to the system.
+        happy_eyeballs_delay: how long to wait for one address before the next is tried too, in seconds, at least 0. The
+            RFC says 0.25, and never less than 0.01.
+        options: more options of the socket, set before it is bound and connects, as `TcpStream.set_option` takes them:
+            ``[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)]``.
 
     Raises:
         OSError: nobody answers; if several addresses were tried, the ``__cause__`` is the group of their errors. Or
-            there is no such name (`socket.gaierror`).
+            there is no such name (`socket.gaierror`), or the local address is taken or not of this machine.
         ValueError, TypeError: a bad argument, which is named.
 
     Checkpoint: always, and it waits.
     If cancelled: there is no connection, or no longer.
-    Source: RFC 8305 (Happy Eyeballs), sections 4 and 5.
+    Source: RFC 8305 (Happy Eyeballs), sections 3 to 5.
     """
     check_host(host, "host")
     check_port(port, 1)
     if local_host is not None:
         check_host(local_host, "local_host")
+    check_port(local_port, 0, "local_port")
     if check_time(happy_eyeballs_delay, "happy_eyeballs_delay") < 0:
         raise ValueError(f"happy_eyeballs_delay must be at least 0, not {happy_eyeballs_delay}")
+    chosen = check_options(options)
     network = current_network()
-    infos = interleave(await network.resolve(host, port, type=socket.SOCK_STREAM))
-    sources: dict[int, Address] = {}
-    if local_host is not None:
-        for family, _, _, _, address in await network.resolve(local_host, 0, type=socket.SOCK_STREAM):
-            sources.setdefault(family, address)
+    sources = await _sources(network, local_host, local_port)
+    if local_port:
+        chosen.append((socket.SOL_SOCKET, socket.SO_REUSEADDR, 1))  # several attempts may be bound to it at a time
+
+    async def resolve(family: int) -> list[AddressInfo]:
+        infos = await network.resolve(host, port, family=family, type=socket.SOCK_STREAM)
+        if local_host is None:
+            return infos
         infos = [info for info in infos if info[0] in sources]
-        if not infos:
+        if not infos and not family:
             raise OSError(
                 errno.EADDRNOTAVAIL, f"local_host {local_host!r} and {host!r} have no address family in common"
             )
-    if len(infos) == 1:
-        return await _attempt(network, infos[0], sources)
-    return await _race(network, infos, sources, happy_eyeballs_delay, f"{host!r} port {port}")
+        return infos
+
+    attempt = partial(_attempt, network, sources, chosen)
+    if literal(host) is not None:
+        [info, *_] = await resolve(0)
+        return await attempt(info)
+    race = Race(resolve, attempt, happy_eyeballs_delay, f"{host!r} port {port}")
+    return await race.run(only_ipv4_too=local_host is None or socket.AF_INET in sources)
 
 
-def interleave(infos: Sequence[AddressInfo]) -> list[AddressInfo]:
-    """The families in turn, beginning with that of the first address; within each in the given order."""
-    families: dict[int, list[AddressInfo]] = {}
-    for info in dict.fromkeys(infos):
-        families.setdefault(info[0], []).append(info)
-    return [info for info in chain.from_iterable(zip_longest(*families.values())) if info is not None]
+async def _sources(network: Network, local_host: str | None, local_port: int) -> dict[int, Address]:
+    """The address to connect from, for each family; those that are not there are chosen by the system."""
+    sources: dict[int, Address] = {}
+    if local_host is not None:
+        for family, _, _, _, address in await network.resolve(local_host, local_port, type=socket.SOCK_STREAM):
+            sources.setdefault(family, address)
+    elif local_port:
+        sources = {family: (address, local_port) for family, address in ANY_ADDRESS.items()}
+    return sources
 
 
-async def _race(
-    network: Network, infos: Sequence[AddressInfo], sources: dict[int, Address], delay: float, target: str
+async def _attempt(
+    network: Network, sources: dict[int, Address], options: list[SocketOption], info: AddressInfo
 ) -> TcpStream:
-    """Start an attempt for each address, in order, until one has succeeded."""
-    winners: list[TcpStream] = []
-    errors: dict[int, OSError] = {}
-
-    async def attempt(place: int, failed: Event) -> None:
-        try:
-            stream = await _attempt(network, infos[place], sources)
-        except OSError as error:
-            errors[place] = error
-            failed.set()
-        else:
-            winners.append(stream)
-            nursery.cancel_scope.cancel(reason="another address has answered")
-
-    try:
-        async with open_nursery() as nursery:
-            for place in range(len(infos)):
-                failed = Event()
-                nursery.start_soon(attempt, place, failed, name=f"connect to {show(infos[place][4])}")
-                with move_on_after(delay):
-                    await failed.wait()
-    except BaseException:
-        for stream in winners:
-            stream._close()
-        raise
-    for stream in winners[1:]:  # two in the same turn
-        stream._close()
-    if winners:
-        return winners[0]
-    in_order = [errors[place] for place in sorted(errors)]
-    numbers = {error.errno for error in in_order}
-    text = f"no address of {target} answers: " + "; ".join(str(error.strerror or error) for error in in_order)
-    error = OSError(numbers.pop(), text) if len(numbers) == 1 else OSError(text)
-    raise error from ExceptionGroup(f"attempts to connect to {target}", in_order)
-
-
-async def _attempt(network: Network, info: AddressInfo, sources: dict[int, Address]) -> TcpStream:
     """Connect to one address."""
     family, type, proto, _, address = info
     task = charge() or await toll()
@@ -124,6 +112,8 @@ async def _attempt(network: Network, info: AddressInfo, sources: dict[int, Addre
     sock = network.socket(family, type, proto)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in options:
+            sock.setsockopt(*option)
         if family in sources:
             sock.bind(sources[family])
         stream = TcpStream(sock, address)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from conc.net.addresses import AddressInfo, show
 from conc.net.network import Network, Socket, current_network
+from conc.net.options import SocketOption, check_options
 from conc.net.tcp import TcpListener
 from conc.sync.semaphore import check_count
 
@@ -17,7 +19,14 @@ NOT_HERE: Final = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPRO
 TRIES: Final = 10
 
 
-async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> TcpListener:
+async def listen_tcp(
+    host: str | None,
+    port: int,
+    *,
+    backlog: int = 4096,
+    reuse_port: bool = False,
+    options: Iterable[SocketOption] = (),
+) -> TcpListener:
     """Listen for TCP connections.
 
     Args:
@@ -25,9 +34,14 @@ async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> Tcp
             IPv6 included.
         port: 0 to 65535; 0 takes a free one, the same for all addresses.
         backlog: how many connections may wait to be accepted, at least 1. The system has a limit of its own.
+        reuse_port: whether other processes and listeners of the same user that say so too may listen on the same
+            address (SO_REUSEPORT). The system deals the connections out to them.
+        options: more options of the sockets, set before they are bound, as `TcpStream.set_option` takes them:
+            ``[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)]``. Connections inherit most of them.
 
     Raises:
-        OSError: the address is taken (EADDRINUSE), not of this machine, or there is no such name.
+        OSError: the address is taken (EADDRINUSE), not of this machine, or there is no such name; or an option is
+            refused.
         ValueError, TypeError: a bad argument, which is named.
 
     Checkpoint: always a cancel point; it waits only for the look-up of a name.
@@ -36,6 +50,9 @@ async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> Tcp
     check_host(host, "host", may_be_none=True)
     check_port(port, 0)
     check_count(backlog, "backlog", 1)
+    chosen = check_options(options)
+    if reuse_port:
+        chosen.insert(0, (socket.SOL_SOCKET, reuse_port_option(), 1))
     network = current_network()
     found = await network.resolve(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     infos = list(dict.fromkeys(found))
@@ -43,14 +60,16 @@ async def listen_tcp(host: str | None, port: int, *, backlog: int = 4096) -> Tcp
     while True:
         tries -= 1
         try:
-            return TcpListener(_listen_on_all(network, infos, min(backlog, 0x7FFFFFFF)))
+            return TcpListener(_listen_on_all(network, infos, min(backlog, 0x7FFFFFFF), chosen))
         except OSError as error:
             # The free port of the first address may be taken at the second: take another.
             if error.errno != errno.EADDRINUSE or not tries:
                 raise
 
 
-def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> list[Socket]:
+def _listen_on_all(
+    network: Network, infos: list[AddressInfo], backlog: int, options: list[SocketOption]
+) -> list[Socket]:
     """A listening socket for each address that this machine has."""
     sockets: list[Socket] = []
     missing: list[OSError] = []
@@ -58,7 +77,7 @@ def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> 
     try:
         for info in infos:
             try:
-                sockets.append(_listen(network, info, port, backlog))
+                sockets.append(_listen(network, info, port, backlog, options))
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise
@@ -74,7 +93,7 @@ def _listen_on_all(network: Network, infos: list[AddressInfo], backlog: int) -> 
     return sockets
 
 
-def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int) -> Socket:
+def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int, options: list[SocketOption]) -> Socket:
     """A socket that listens on one address; on `port` in place of that in the address, if it is given."""
     family, type, proto, _, address = info
     if port is not None:
@@ -87,12 +106,22 @@ def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is accepted inherits it
+        for option in options:
+            sock.setsockopt(*option)
         sock.bind(address)
         sock.listen(backlog)
     except OSError as error:
         sock.close()
         raise OSError(error.errno, f"cannot listen on {show(address)}: {error.strerror}") from error
     return sock
+
+
+def reuse_port_option() -> int:
+    """The number of SO_REUSEPORT. Raises OSError where there is none."""
+    option: int | None = getattr(socket, "SO_REUSEPORT", None)
+    if option is None:
+        raise OSError(errno.ENOPROTOOPT, "this system cannot share a port (SO_REUSEPORT)")
+    return option
 
 
 def check_host(host: object, name: str, *, may_be_none: bool = False) -> None:
@@ -105,9 +134,9 @@ def check_host(host: object, name: str, *, may_be_none: bool = False) -> None:
         raise ValueError(f"{name} must be an address or a name, not {host!r}")
 
 
-def check_port(port: object, least: int) -> None:
+def check_port(port: object, least: int, name: str = "port") -> None:
     """Raise an error that names the argument unless `port` is the number of a port."""
     if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"port must be a whole number, not {port!r}")
+        raise TypeError(f"{name} must be a whole number, not {port!r}")
     if not least <= port <= 0xFFFF:
-        raise ValueError(f"port must be {least} to 65535, not {port}")
+        raise ValueError(f"{name} must be {least} to 65535, not {port}")

@@ -7,13 +7,14 @@ sockets that the pollers of the system know nothing of.
 from __future__ import annotations
 
 import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from conc._kernel.current import charge
 from conc._kernel.present import current_runtime
 from conc._kernel.suspend import toll
-from conc._os import sockets
+from conc._os import sockets, unix_sockets
 from conc.io.descriptor_stream import Endpoint
+from conc.io.stream import Buffer
 from conc.net.addresses import AddressInfo
 from conc.threads import to_thread
 
@@ -24,11 +25,19 @@ class Socket(Endpoint, Protocol):
     It is watched by the poller of the runtime, under the number `fileno` gives.
     """
 
-    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+    def recv(self, max_bytes: int, flags: int = 0, /) -> bytes:
+        """Some bytes; ``b""`` at the end. With MSG_PEEK they stay. Raises BlockingIOError if there are none."""
+
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
         """Set an option; those that are not known are ignored by what is no real network."""
 
+    @overload
     def getsockopt(self, level: int, option: int, /) -> int:
-        """Ask for an option: SO_ERROR tells, once, how connecting has ended."""
+        """Ask for an option that is a number: SO_ERROR tells, once, how connecting has ended."""
+
+    @overload
+    def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
+        """Ask for an option of at most `size` bytes."""
 
     def getsockname(self) -> Any:
         """The address of this end."""
@@ -48,6 +57,12 @@ class Socket(Endpoint, Protocol):
     def connect_ex(self, address: Any, /) -> int:
         """Begin to connect: 0, or an error number, EINPROGRESS for one."""
 
+    def recvfrom(self, max_bytes: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        """A datagram, as much of it as there is room for, and its sender. Raises BlockingIOError if there is none."""
+
+    def sendto(self, data: Buffer, address: Any, /) -> int:
+        """Send a datagram to an address that is written out. Raises BlockingIOError if there is no room."""
+
     def shutdown(self, how: int, /) -> None:
         """Close one direction."""
 
@@ -61,6 +76,18 @@ class Network(Protocol):
         Raises:
             OSError: there is none to be had (EMFILE), or not of this kind (EAFNOSUPPORT).
         """
+
+    def pair(self, type: int) -> tuple[Socket, Socket]:
+        """Two Unix sockets that do not block and are connected with each other."""
+
+    def identify(self, path: str) -> object:
+        """Which file the Unix socket at a path is, to be compared; None if there is nothing, or something else."""
+
+    def unlink(self, path: str) -> None:
+        """Remove the file of a Unix socket. Raises OSError."""
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Say who may connect to a Unix socket. Raises OSError."""
 
     async def resolve(
         self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0
@@ -84,6 +111,14 @@ class SystemNetwork:
     def socket(self, family: int, type: int, proto: int = 0) -> Socket:
         """A new socket that does not block."""
         return sockets.create(family, type, proto)
+
+    def pair(self, type: int) -> tuple[Socket, Socket]:
+        """Two Unix sockets that are connected with each other."""
+        return sockets.connected_pair(type)
+
+    identify = staticmethod(unix_sockets.identify)
+    unlink = staticmethod(unix_sockets.unlink)
+    set_mode = staticmethod(unix_sockets.set_mode)
 
     async def resolve(
         self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0

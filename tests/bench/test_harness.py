@@ -1,9 +1,11 @@
 """The harness of the benchmarks, on recorded numbers: no test here depends on how fast anything is."""
 
+import functools
 import json
 import types
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -209,6 +211,13 @@ class TestRounds:
         assert harness.last_line("") == ""
 
 
+def functions_of(main: Callable[..., Any]) -> list[Any]:
+    """A function, or those that a partial puts together."""
+    if not isinstance(main, functools.partial):
+        return [main]
+    return [part for each in (main.func, *main.args) if callable(each) for part in functions_of(each)]
+
+
 class TestScenarios:
     def test_names_are_unique_and_found_by_family_and_in_full(self) -> None:
         names = [each.name for each in scenarios.all_scenarios()]
@@ -234,9 +243,9 @@ class TestScenarios:
 
     @pytest.mark.parametrize("scenario", scenarios.all_scenarios(), ids=lambda scenario: scenario.name)
     def test_every_worker_stands_at_module_level(self, scenario: Scenario) -> None:
-        for each in scenario.contestants:
-            assert isinstance(each.main, types.FunctionType)
-            assert each.main.__qualname__ == each.main.__name__, "a nested function costs more on free-threaded builds"
+        for function in (part for each in scenario.contestants for part in functions_of(each.main)):
+            assert isinstance(function, types.FunctionType)
+            assert function.__qualname__ == function.__name__, "a nested function costs more on free-threaded builds"
 
     def test_what_is_written_for_asyncio_runs_on_every_loop(self) -> None:
         assert [each.label for each in contestants({"asyncio": print, "anyio": print})] == [

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conc
-from conc.errors import IncompleteRead, LimitExceeded
-from conc.io import AsyncRead, BufReader
+from conc.errors import BusyResource, ClosedResource, IncompleteRead, LimitExceeded, WouldBlock
+from conc.io import AsyncBufRead, AsyncRead, BufReader
+from conc_testing import duplex
 from tests.io.pieces import Pieces
 
-Result = bytes | tuple[str, bytes] | tuple[str, int]
+Result = int | bytes | tuple[str, bytes] | tuple[str, int]
 
 
 class Model:
@@ -45,19 +46,29 @@ class Model:
     def read_to_end(self, limit: int) -> Result:
         return self.take(len(self.rest)) if len(self.rest) <= limit else ("limit", limit)
 
+    def read_int(self, size: int) -> Result:
+        return int.from_bytes(self.take(size), "big") if size <= len(self.rest) else ("incomplete", self.rest)
+
+    def peek(self, n: int) -> Result:
+        return self.rest[:n]
+
 
 OPERATIONS = st.one_of(
     st.tuples(st.just("read_exact"), st.integers(0, 12)),
     st.tuples(st.just("read_until"), st.sampled_from([b"\n", b"ab", b"aab", b"\n\n"]), st.integers(3, 12)),
     st.tuples(st.just("read_line"), st.integers(1, 12)),
     st.tuples(st.just("read_to_end"), st.integers(0, 30)),
+    st.tuples(st.just("read_int"), st.integers(1, 5)),
+    st.tuples(st.just("peek"), st.integers(1, 12)),
 )
+# What gives as much as happens to be there.
+SOME = st.tuples(st.sampled_from(["read", "read_nowait", "read_into", "consume"]), st.integers(1, 9))
 # Few different bytes, so that delimiters and halves of them are frequent.
 PIECES = st.lists(st.text("ab\n", max_size=6).map(str.encode), max_size=12)
 
 
 async def result_of(reader: BufReader, name: str, *args: Any) -> Result:
-    operation: Callable[..., Awaitable[bytes]] = getattr(reader, name)
+    operation: Callable[..., Awaitable[Result]] = getattr(reader, name)
     try:
         return await operation(*args)
     except IncompleteRead as error:
@@ -66,7 +77,24 @@ async def result_of(reader: BufReader, name: str, *args: Any) -> Result:
         return ("limit", error.limit)
 
 
-@given(PIECES, st.lists(OPERATIONS, max_size=8))
+async def some_of(reader: BufReader, name: str, n: int) -> bytes:
+    """At most `n` bytes, taken by an operation that gives what there is."""
+    if name == "read":
+        return await reader.read(n)
+    if name == "read_into":
+        room = bytearray(n)
+        return bytes(room[: await reader.read_into(room)])
+    if name == "consume":
+        shown = await reader.peek(n)
+        reader.consume(len(shown))
+        return shown
+    try:
+        return reader.read_nowait(n)
+    except WouldBlock:
+        return await reader.read(n)
+
+
+@given(PIECES, st.lists(OPERATIONS | SOME, max_size=10))
 async def test_any_operations_give_what_they_give_on_bytes_that_are_all_there(
     pieces: list[bytes], operations: list[tuple[Any, ...]]
 ) -> None:
@@ -74,8 +102,16 @@ async def test_any_operations_give_what_they_give_on_bytes_that_are_all_there(
     reader = BufReader(Pieces(pieces))
 
     for name, *args in operations:
-        expected = getattr(model, name)(*args)
-        assert await result_of(reader, name, *args) == expected
+        if hasattr(model, name):
+            expected = getattr(model, name)(*args)
+            assert await result_of(reader, name, *args) == expected
+        else:
+            buffered = reader.buffered
+            part = await some_of(reader, name, *args)
+            assert part == model.take(len(part))
+            assert len(part) <= args[0]
+            assert part.startswith(buffered[: args[0]])
+            assert part or not model.rest
         assert model.rest.startswith(reader.buffered)
         reader._check()
 
@@ -188,22 +224,6 @@ async def test_a_limit_stops_the_reading_and_not_only_the_result() -> None:
     assert stream.reads == 21
 
 
-async def test_what_was_searched_is_not_searched_again_for_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched = 0
-
-    class Counting(bytearray):
-        def find(self, sub: Any, start: Any = None, end: Any = None) -> int:
-            nonlocal searched
-            searched += len(self) - start
-            return super().find(sub, start)
-
-    reader = BufReader(Pieces([b"x"] * 3_000 + [b"\n"]))
-    reader._buffer = Counting()
-
-    assert len(await reader.read_until(b"\n")) == 3_001
-    assert searched < 2 * 3_001
-
-
 async def test_a_delimiter_may_come_in_pieces() -> None:
     reader = BufReader(Pieces([b"head\r", b"\n\r", b"\nbody"]))
 
@@ -227,8 +247,11 @@ async def test_every_operation_is_a_cancel_point_even_if_the_bytes_are_there() -
     reader = BufReader(Pieces([b"line\nline\nline\nline\n"]))
     await reader.read_exact(1)
 
-    operations: list[Callable[[], Awaitable[bytes]]] = [
+    operations: list[Callable[[], Awaitable[object]]] = [
         lambda: reader.read(1),
+        lambda: reader.read_into(bytearray(1)),
+        lambda: reader.peek(1),
+        lambda: reader.read_int(1),
         lambda: reader.read_exact(1),
         lambda: reader.read_until(b"\n"),
         reader.read_line,
@@ -248,6 +271,8 @@ async def test_every_operation_is_a_cancel_point_even_if_the_bytes_are_there() -
     ("name", "args", "names"),
     [
         ("read", (0,), "max_bytes"),
+        ("read_into", (bytearray(),), "buffer"),
+        ("peek", (0,), "n"),
         ("read_exact", (-1,), "n"),
         ("read_until", (b"",), "delimiter"),
         ("read_until", (b"abc", 2), "delimiter"),
@@ -277,3 +302,127 @@ async def test_a_reader_shows_its_stream_and_how_much_is_buffered() -> None:
     await reader.read_exact(1)
 
     assert repr(reader) == "<BufReader of <0 pieces>, 2 bytes buffered>"
+
+
+async def test_a_bufreader_shows_what_comes_next_before_it_is_taken() -> None:
+    reader = BufReader(Pieces([b"GE", b"T /", b" HTTP"]))
+
+    assert isinstance(reader, AsyncBufRead)
+    assert await reader.peek(4) == b"GET "
+    assert reader.buffered == b"GET /"
+    reader.consume(4)
+    assert await reader.peek(100) == b"/ HTTP"
+    assert await reader.read_to_end() == b"/ HTTP"
+    assert await reader.peek(1) == b""
+
+
+async def test_only_what_is_buffered_can_be_consumed() -> None:
+    reader = BufReader(Pieces([b"abc"]))
+    assert await reader.peek(2) == b"ab"
+
+    for n in (-1, 4):
+        with pytest.raises(ValueError, match=r"^n must be 0 to 3"):
+            reader.consume(n)
+    reader.consume(3)
+
+    assert reader.buffered == b""
+
+
+async def test_what_is_there_is_read_without_waiting_from_a_stream_that_can() -> None:
+    class Ready(Pieces):
+        def read_nowait(self, max_bytes: int) -> bytes:
+            if not self._pieces:
+                raise WouldBlock
+            return self._pieces.pop(0)
+
+    reader = BufReader(Ready([b"abcd", b""]))
+
+    assert reader.read_nowait(3) == b"abc"
+    assert reader.read_nowait(3) == b"d"
+    assert reader.read_nowait(3) == b""
+    assert reader.read_nowait(3) == b""
+    with pytest.raises(WouldBlock, match="no read_nowait"):
+        BufReader(Pieces([b"abc"])).read_nowait(1)
+    with pytest.raises(ValueError, match=r"^max_bytes must"):
+        reader.read_nowait(0)
+
+
+async def test_a_large_buffer_is_filled_by_the_stream_itself() -> None:
+    class Filling(Pieces):
+        async def read_into(self, buffer: memoryview) -> int:
+            data = await self.read(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+
+    stream = Filling([b"a" * 100, b"b" * 100])
+    reader = BufReader(stream)
+    room = bytearray(100_000)
+
+    assert await reader.read_into(memoryview(room)[:10]) == 10
+    assert await reader.read_into(room) == 90
+    assert await reader.read_into(room) == 100
+    assert await reader.read_into(room) == 0
+    assert await reader.read_into(room) == 0
+
+    assert room[:100] == b"b" * 100
+    assert stream.asked == [65_536, 100_000, 100_000]
+
+
+async def test_many_small_reads_ask_the_stream_once() -> None:
+    stream = Pieces([b"abcdef"])
+    reader = BufReader(stream)
+
+    assert [await reader.read(2) for _ in range(3)] == [b"ab", b"cd", b"ef"]
+
+    assert stream.asked == [65_536]
+
+
+async def test_a_read_that_is_larger_than_what_is_asked_for_at_a_time_asks_for_all_of_it() -> None:
+    stream = Pieces([b"a" * 1_000_000])
+
+    assert len(await BufReader(stream).read(300_000)) == 300_000
+
+    assert stream.asked == [300_000]
+
+
+async def test_bytes_that_one_task_puts_together_are_not_taken_by_another() -> None:
+    reader = BufReader(Pieces([b"one", b"", b" line\n"]))
+    lines: list[bytes] = []
+
+    async def read_line() -> None:
+        lines.append(await reader.read_line())
+
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(read_line)
+        await conc.sleep(0.5)
+        assert reader.buffered == b"one"
+        operations: list[Callable[[], Awaitable[object]]] = [
+            lambda: reader.read(1),
+            lambda: reader.read_exact(1),
+            lambda: reader.read_until(b"e"),
+            reader.read_line,
+            lambda: reader.peek(1),
+        ]
+        for operation in operations:
+            with pytest.raises(BusyResource, match="one task at a time"):
+                await operation()
+        with pytest.raises(BusyResource, match="one task at a time"):
+            reader.read_nowait(1)
+        with pytest.raises(BusyResource, match="one task at a time"):
+            reader.consume(1)
+
+    assert lines == [b"one line\n"]
+
+
+async def test_what_was_buffered_before_the_stream_broke_is_not_lost() -> None:
+    stream, other = duplex()
+    reader = BufReader(stream)
+    await other.write_all(b"some")
+    with conc.move_on_after(1):
+        await reader.read_exact(10)
+    await stream.aclose()
+
+    with pytest.raises(ClosedResource):
+        await reader.read_exact(10)
+
+    assert await reader.read_exact(4) == b"some"

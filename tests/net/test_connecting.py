@@ -12,7 +12,7 @@ from outcome import Value
 import conc
 import conc.net.network
 from conc.net import connect_tcp, listen_tcp
-from conc.net.connecting import interleave
+from conc.net.happy_eyeballs import interleave
 from conc_testing import SimNetwork
 from tests.net.support import connected, on_every_network, run
 

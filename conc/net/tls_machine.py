@@ -1,0 +1,226 @@
+"""TLS without a stream: plaintext on one side, ciphertext on the other, and nothing here waits."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from conc._os.sync import Lock
+from conc.io.stream import Buffer
+
+RECORD: Final = 16_384  # the most plaintext that a record holds
+
+
+class TlsMachine:
+    """An SSL object between two buffers in memory: what has come and is not decrypted, and what is to be sent.
+
+    Everything that touches them takes `lock`: the halves of a stream may be in different strands, and before Python
+    3.13 an SSL object does not guard itself.
+
+    Attributes:
+        ssl: the SSL object.
+        outgoing: ciphertext that is to be sent, in order.
+        lock: of all this.
+        sealed: how many bytes of plaintext were encrypted.
+        rest: what the last `seal` could not encrypt, because the SSL object has to read first (a renegotiation).
+        ended: whether the other side has said that nothing more comes.
+        failure: the error after which nothing more can be decrypted.
+
+    Invariant: unless `_has_more`, `take` would find nothing, whatever it asked for.
+    Invariant: `_ahead` is plaintext that comes before what the SSL object has.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_has_more",
+        "_incoming",
+        "_read",
+        "_write",
+        "ended",
+        "failure",
+        "lock",
+        "outgoing",
+        "rest",
+        "sealed",
+        "ssl",
+    )
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        server_side: bool,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.ssl = context.wrap_bio(
+            self._incoming, self.outgoing, server_side=server_side, server_hostname=server_hostname, session=session
+        )
+        self.lock = Lock()
+        self._read = self.ssl.read
+        self._write = self.ssl.write
+        self._ahead = b""
+        self._has_more = False
+        self.sealed = 0
+        self.rest: Buffer = b""
+        self.ended = False
+        self.failure: ssl.SSLError | None = None
+
+    def feed(self, ciphertext: bytes) -> None:
+        """This has come."""
+        with self.lock:
+            self._incoming.write(ciphertext)
+            self._has_more = True
+
+    def drain(self) -> bytes:
+        """What is to be sent. It must be, before anything that a later call returns."""
+        with self.lock:
+            return self.outgoing.read()
+
+    def shake_hands(self) -> bool:
+        """Go on with the handshake. Whether it is done; else the other side is to say something.
+
+        Raises:
+            ssl.SSLError: it failed. What is to be sent tells the other side.
+        """
+        with self.lock:
+            try:
+                self.ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                return False
+            return True
+
+    # ---- for who reads --------------------------------------------------------------------------------------------
+
+    def take(self, max_bytes: int) -> bytes | None:
+        """Decrypt what has come: at least one byte and at most `max_bytes`, or ``b""`` at the end. None: there is
+        nothing, and if there is a `failure`, nothing more to come."""
+        if not self._has_more:
+            return b"" if self.ended else None
+        with self.lock:
+            if self._ahead:
+                data, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
+                return data
+            data = self._take_one(max_bytes)
+            if not self._has_more or len(data) == max_bytes:
+                return data or (b"" if self.ended else None)
+            parts = [data]
+            max_bytes -= len(data)
+            while max_bytes and self._has_more:
+                data = self._take_one(max_bytes)
+                parts.append(data)
+                max_bytes -= len(data)
+            return b"".join(parts)
+
+    def _take_one(self, max_bytes: int) -> bytes:
+        """What one record holds; ``b""`` if there is none, and no more then. With the lock."""
+        asked = max_bytes if max_bytes < RECORD else RECORD
+        try:
+            data = self._read(asked)
+        except ssl.SSLWantReadError:
+            self._has_more = False
+            return b""
+        except ssl.SSLZeroReturnError:  # the end, when both sides have said so
+            data = b""
+        except ssl.SSLError as error:
+            self._has_more = False
+            self.failure = error
+            return b""
+        if not data:
+            self._has_more = False
+            self.ended = True
+        elif not self._incoming.pending and (len(data) < asked or not self.ssl.pending()):
+            self._has_more = False  # without asking, which would cost an exception
+        return data
+
+    def fill(self, view: memoryview) -> int | None:
+        """As `take`, into a buffer."""
+        if not self._has_more:
+            return 0 if self.ended else None
+        with self.lock:
+            if self._ahead:
+                got = min(len(view), len(self._ahead))
+                view[:got] = self._ahead[:got]
+                self._ahead = self._ahead[got:]
+                return got
+            got = 0
+            while got < len(view) and self._has_more:
+                got += self._fill_one(view[got:])
+            return got or (0 if self.ended else None)
+
+    def _fill_one(self, view: memoryview) -> int:
+        """As `_take_one`, into a buffer."""
+        try:
+            got: int = self._read(len(view), view)  # type: ignore[arg-type, assignment]
+        except ssl.SSLWantReadError:
+            self._has_more = False
+            return 0
+        except ssl.SSLZeroReturnError:
+            got = 0
+        except ssl.SSLError as error:
+            self._has_more = False
+            self.failure = error
+            return 0
+        if not got:
+            self._has_more = False
+            self.ended = True
+        elif not self._incoming.pending and not self.ssl.pending():
+            self._has_more = False
+        return got
+
+    def read_ahead(self) -> int:
+        """Decrypt all that has come, and keep it. How much is kept."""
+        with self.lock:
+            parts = [self._ahead]
+            while self._has_more:
+                parts.append(self._take_one(RECORD))
+            self._ahead = b"".join(parts)
+            self._has_more = bool(self._ahead)
+            return len(self._ahead)
+
+    def put_back(self, data: bytes) -> None:
+        """This was taken, and shall be taken again."""
+        with self.lock:
+            self._ahead = data + self._ahead
+            self._has_more = True
+
+    def leftover(self) -> bytes:
+        """What has come behind the end."""
+        with self.lock:
+            return self._incoming.read()
+
+    # ---- for who writes -------------------------------------------------------------------------------------------
+
+    def seal(self, data: Buffer) -> bytes:
+        """Encrypt, all of it unless there is a `rest`; returns what is to be sent, which may be more than that.
+
+        Args:
+            data: bytes; what is longer than a record as a view of bytes.
+
+        Raises:
+            ssl.SSLError: nothing can be encrypted any more.
+        """
+        done, size = 0, len(data)
+        with self.lock:
+            try:
+                while done < size:
+                    done += self._write(data[done:] if done else data)  # a record at a time
+            except ssl.SSLWantReadError:
+                self.rest = data[done:]
+            finally:
+                self.sealed += done
+            return self.outgoing.read()
+
+    def farewell(self) -> None:
+        """Say that nothing more will be encrypted: close_notify is to be sent. Decrypting goes on."""
+        self.read_ahead()
+        with self.lock:
+            # SSL_shutdown also looks for the answer, and breaks if it finds plaintext in its place: let it find nothing.
+            behind = self._incoming.read()
+            try:
+                self.ssl.unwrap()
+            except ssl.SSLError:
+                pass  # usually SSLWantReadError: there is no answer; else it is broken, and has said so
+            if behind:
+                self._incoming.write(behind)
