@@ -17,6 +17,8 @@ entropy.py        seeds and generators of randomness
 threads.py        starting threads, and counting cores and threads that are not ours
 sync.py           locks, queues and thread-locals, made in one place
 process.py        the process id, and what a fork changes
+children.py       child processes: starting them, their exit codes, signals to them
+terminals.py      pseudo-terminals, and programs that run in one
 signals.py        Ctrl-C, and waking a sleeper from a signal
 sockets.py        sockets that never wait, names that do, addresses that need no name service
 ================  ====================================================================================

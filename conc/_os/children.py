@@ -6,9 +6,9 @@ import errno
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import DEVNULL, PIPE, STDOUT, CalledProcessError
+from time import monotonic, sleep
 from typing import Any, Final
 
 from conc._os.sync import Lock
@@ -149,7 +149,7 @@ class Child:
 
     def is_gone_within(self, seconds: float, group: bool) -> bool:
         """Block until it has ended, and its group if that is asked for: False if that takes longer."""
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         nap = SHORTEST_NAP_S
         while True:
             try:
@@ -158,10 +158,10 @@ class Child:
                 gone = True
             if gone and not (group and self.group_exists() and _runs(self.pid)):
                 return True
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(nap, left))
+            sleep(min(nap, left))
             nap = min(nap * 2, LONGEST_NAP_S)
 
     def abandon(self, group: bool) -> None:

@@ -9,6 +9,7 @@ enough where the main thread sleeps; the C handler has to write to a descriptor 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -117,6 +118,15 @@ def treat_as(handler: Handler, number: int, frame: FrameType | None) -> None:
         signal.raise_signal(number)
     elif callable(handler):
         handler(number, frame)
+
+
+def send_again(number: int) -> None:
+    """Let a signal come once more, to whoever handles it now. From any thread; on the main thread it has been treated
+    when this returns."""
+    if is_main_thread():
+        signal.raise_signal(number)
+    else:
+        os.kill(os.getpid(), number)  # to the process, so that the main thread is woken
 
 
 def is_main_ident(ident: int) -> bool:

@@ -37,8 +37,8 @@ class TextFile(Handle):
     def __init__(
         self, raw: FileIO, name: str | bytes, mode: str, encoding: str, errors: str | None, newline: str | None
     ) -> None:
+        self._text = files.wrap_text(raw, encoding, errors, newline)  # may fail: then there is no file to be closed
         super().__init__(raw, name, mode)
-        self._text = files.wrap_text(raw, encoding, errors, newline)
         self._regular = files.is_regular(raw.fileno())
         self._lines: deque[str] = deque()
         self._error: Exception | None = None

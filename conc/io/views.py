@@ -9,7 +9,7 @@ from conc.io.stream import Buffer
 # IOV_MAX is 1,024 on most systems and 16 on some.
 BUFFERS_AT_MOST: Final = 16
 # What writing from several places costs more than writing from one, copying this much costs too.
-JOIN_AT_MOST: Final = 16_384
+JOIN_AT_MOST: Final = 32_768
 
 
 def joined(buffers: tuple[Buffer, ...]) -> bytes | None:

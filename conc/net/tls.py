@@ -74,11 +74,15 @@ async def wrap_tls(
         with move_on_after(math.inf if handshake_timeout is None else handshake_timeout) as scope:
             await _shake_hands(machine, stream, whom)
         if scope.cancelled_caught:
-            raise TimeoutError(f"the TLS handshake with {whom} took longer than handshake_timeout={handshake_timeout} s")
+            raise TimeoutError(
+                f"the TLS handshake with {whom} took longer than handshake_timeout={handshake_timeout} s"
+            )
     except BaseException:
         await _give_up(stream)
         raise
-    return TlsStream(stream, machine, require_close_notify=require_close_notify)
+    wrapped = TlsStream(stream, machine, require_close_notify=require_close_notify)
+    wrapped._send_now()
+    return wrapped
 
 
 async def connect_tls(
@@ -152,6 +156,8 @@ async def _shake_hands(machine: TlsMachine, stream: Stream, whom: str) -> None:
     try:
         while True:
             done = machine.shake_hands()
+            if done and machine.ssl.server_side and machine.ssl.version() == "TLSv1.3":
+                return  # the client waits for nothing more; sessions for later go out with the rest
             if ciphertext := machine.drain():
                 await stream.write_all(ciphertext)
                 if flush is not None:

@@ -57,7 +57,9 @@ def handshake_error(error: ssl.SSLError, whom: str, first_bytes: bytes) -> ssl.S
     """The same error with a text that names the other side, what it said if that is no TLS, and what to do."""
     told: ssl.SSLError
     if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = REMEDIES.get(error.verify_code, "look at the certificate: openssl s_client -connect HOST:PORT -showcerts")
+        remedy = REMEDIES.get(
+            error.verify_code, "look at the certificate: openssl s_client -connect HOST:PORT -showcerts"
+        )
         told = ssl.SSLCertVerificationError(
             error.errno, f"the certificate of {whom} is not to be trusted: {error.verify_message}; {remedy}"
         )

@@ -93,12 +93,15 @@ class TlsMachine:
 
     # ---- for who reads --------------------------------------------------------------------------------------------
 
-    def take(self, max_bytes: int) -> bytes | None:
-        """Decrypt what has come: at least one byte and at most `max_bytes`, or ``b""`` at the end. None: there is
-        nothing, and if there is a `failure`, nothing more to come."""
-        if not self._has_more:
+    def take(self, max_bytes: int, ciphertext: bytes = b"") -> bytes | None:
+        """Decrypt what has come, and `ciphertext` behind it: at least one byte and at most `max_bytes`, or ``b""`` at
+        the end. None: there is nothing, and if there is a `failure`, nothing more to come."""
+        if not (self._has_more or ciphertext):
             return b"" if self.ended else None
         with self.lock:
+            if ciphertext:
+                self._incoming.write(ciphertext)
+                self._has_more = True
             if self._ahead:
                 data, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
                 return data
@@ -115,17 +118,11 @@ class TlsMachine:
 
     def _take_one(self, max_bytes: int) -> bytes:
         """What one record holds; ``b""`` if there is none, and no more then. With the lock."""
-        asked = max_bytes if max_bytes < RECORD else RECORD
+        asked = min(max_bytes, RECORD)
         try:
             data = self._read(asked)
-        except ssl.SSLWantReadError:
-            self._has_more = False
-            return b""
-        except ssl.SSLZeroReturnError:  # the end, when both sides have said so
-            data = b""
         except ssl.SSLError as error:
-            self._has_more = False
-            self.failure = error
+            self._stop_reading(error)
             return b""
         if not data:
             self._has_more = False
@@ -133,6 +130,14 @@ class TlsMachine:
         elif not self._incoming.pending and (len(data) < asked or not self.ssl.pending()):
             self._has_more = False  # without asking, which would cost an exception
         return data
+
+    def _stop_reading(self, error: ssl.SSLError) -> None:
+        """There was nothing to be read."""
+        self._has_more = False
+        if isinstance(error, ssl.SSLZeroReturnError):  # the end, if both sides have said so
+            self.ended = True
+        elif not isinstance(error, ssl.SSLWantReadError):
+            self.failure = error
 
     def fill(self, view: memoryview) -> int | None:
         """As `take`, into a buffer."""
@@ -152,15 +157,9 @@ class TlsMachine:
     def _fill_one(self, view: memoryview) -> int:
         """As `_take_one`, into a buffer."""
         try:
-            got: int = self._read(len(view), view)  # type: ignore[arg-type, assignment]
-        except ssl.SSLWantReadError:
-            self._has_more = False
-            return 0
-        except ssl.SSLZeroReturnError:
-            got = 0
+            got: int = self._read(len(view), view)  # type: ignore[assignment]
         except ssl.SSLError as error:
-            self._has_more = False
-            self.failure = error
+            self._stop_reading(error)
             return 0
         if not got:
             self._has_more = False
@@ -216,7 +215,7 @@ class TlsMachine:
         """Say that nothing more will be encrypted: close_notify is to be sent. Decrypting goes on."""
         self.read_ahead()
         with self.lock:
-            # SSL_shutdown also looks for the answer, and breaks if it finds plaintext in its place: let it find nothing.
+            # SSL_shutdown looks for the answer too, and breaks if it finds plaintext in its place: let it find nothing.
             behind = self._incoming.read()
             try:
                 self.ssl.unwrap()

@@ -14,7 +14,7 @@ from conc.errors import BrokenResource, Cancelled, ClosedResource, ConcError, Wo
 from conc.io.stream import Buffer, Stream
 from conc.io.views import view_to_fill, views_of
 from conc.net.tls_machine import RECORD
-from conc.net.tls_wire import CIPHERTEXT, TlsWire, send_soon
+from conc.net.tls_wire import CIPHERTEXT, TlsWire, send_now, send_soon
 
 PIECE: Final = 65_536  # what is encrypted at a time
 NOTHING: Final[list[memoryview]] = []
@@ -128,12 +128,14 @@ class TlsStream(TlsWire):
         self._reader = task
         machine = self._machine
         try:
-            while (data := machine.take(max_bytes)) is None:
+            data = machine.take(max_bytes)
+            while data is None:
                 if machine.outgoing.pending or machine.failure or self._unsent or self._truncated or self._processed:
                     if not await self._receive():
                         return b""
+                    data = machine.take(max_bytes)
                 elif ciphertext := await self._raw_read(CIPHERTEXT):  # as the end of `_receive`
-                    machine.feed(ciphertext)
+                    data = machine.take(max_bytes, ciphertext)
                 else:
                     self._truncated = True
             return data
@@ -371,17 +373,13 @@ class TlsStream(TlsWire):
     def _close(self) -> None:
         """Close at once, over a stream that can."""
         if not self._closed:
-            last_words = self._last_words()
-            if last_words:
-                with suppress(ConcError):
-                    self.raw.write_nowait(last_words)  # type: ignore[attr-defined]
+            send_now(self.raw, self._last_words())
         if self._closed != "unwrapped":
             self.raw._close()  # type: ignore[attr-defined]
 
 
 def take_piece(views: list[memoryview]) -> Buffer:
-    """Take what is encrypted next off the front: small buffers joined, large ones without a copy; b"" if none is left.
-    """
+    """Take what is encrypted next off the front: small buffers joined, large ones without a copy; b"" at last."""
     if not views:
         return b""
     first = views[0]

@@ -179,10 +179,19 @@ class TlsWire:
             await self._raw_flush()
 
     async def _send_soon(self) -> None:
-        """Send what there is room for, cancelled or not. The rest stays."""
+        """Send what there is room for, cancelled or not, and without waiting for long. The rest stays."""
         data = self._take_unsent()
         self._unsent, self._mark = data, self.raw.bytes_written
         await send_soon(self.raw, data)
+
+    def _send_now(self) -> None:
+        """Send what there is room for, if the stream below can tell. The rest stays."""
+        if hasattr(self.raw, "write_nowait"):
+            data = self._take_unsent()
+            self._unsent, self._mark = data, self.raw.bytes_written
+            send_now(self.raw, data)
+            self._unsent = self._unsent[self.raw.bytes_written - self._mark :]
+            self._mark = self.raw.bytes_written
 
     def _take_unsent(self) -> bytes:
         """What is to be sent next."""
@@ -238,14 +247,19 @@ class TlsWire:
 
 async def send_soon(raw: Stream, data: bytes) -> None:
     """Send what there is room for: cancelled or not, without waiting if `raw` can do that, else not for long."""
-    if not data:
-        return
+    if data and not send_now(raw, data):
+        with suppress(ConcError), move_on_after(GRACE_S, shield=True):
+            await raw.write_all(data)
+            if (flush := getattr(raw, "flush", None)) is not None:
+                await flush()
+
+
+def send_now(raw: Stream, data: bytes) -> bool:
+    """Send what there is room for, if `raw` can tell; else False."""
     write_nowait = getattr(raw, "write_nowait", None)
-    with suppress(ConcError):
-        if write_nowait is not None:
+    if write_nowait is None:
+        return False
+    if data:
+        with suppress(ConcError):
             write_nowait(data)
-        else:
-            with move_on_after(GRACE_S, shield=True):
-                await raw.write_all(data)
-                if (flush := getattr(raw, "flush", None)) is not None:
-                    await flush()
+    return True

@@ -10,7 +10,7 @@ from conc._kernel.current import charge, current_task, current_worker
 from conc._kernel.operation import LATER, QueueOperation, perform, perform_nowait
 from conc._kernel.suspend import Marker, toll
 from conc._kernel.waitqueue import Waiter, WaitQueue, resume_all
-from conc._os.signals import signal_name
+from conc._os.signals import send_again, signal_name
 from conc._os.sync import Deque
 from conc.errors import ClosedResource, WouldBlock
 from conc.signals.handlers import checked, install, restore, watch_of
@@ -211,13 +211,16 @@ class SignalReceiver:
     def _close(self) -> None:
         """Idempotent; on any thread."""
         waiters = self._waiters
-        with waiters.lock:
-            self._closed = True
-            woken = waiters.grant_all(CLOSED)
-        resume_all(woken)
         watches = [watch_of(number) for number in self._signals]
         for watch in watches:
             watch.receivers.pop(self, None)
+        left = []
+        with waiters.lock:
+            self._closed = True
+            while (number := self._take()) is not None:
+                left.append(number)
+            woken = waiters.grant_all(CLOSED)
+        resume_all(woken)
         crew, self._crew = self._crew, None
         if crew is None:
             return
@@ -225,6 +228,9 @@ class SignalReceiver:
         if self._close in crew.at_end:
             crew.at_end.remove(self._close)
         restore(watches, crew)
+        for number in left:
+            if not watch_of(number).receivers:
+                send_again(number)
 
     def __repr__(self) -> str:
         state = " (closed)" if self._closed else ""

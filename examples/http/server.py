@@ -23,15 +23,13 @@ BODY_BYTES = 1024 * 1024  # at most
 READ_BYTES = 65_536
 END = h11.EndOfMessage()
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 
 class Request(NamedTuple):
     """What a client asks for."""
 
     method: str
     path: str
-    headers: Headers
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
 
 
@@ -46,12 +44,8 @@ class Response(NamedTuple):
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Refused(Exception):
-    """The request cannot be answered; its status says why."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status)
-        self.status = status
+class TooLarge(Exception):
+    """The body of a request is longer than we want to have."""
 
 
 async def serve(handler: Handler, listener: TcpListener) -> None:
@@ -73,8 +67,8 @@ async def serve_connection(handler: Handler, stream: TcpStream) -> None:
                 response = await handler(request)
             except h11.RemoteProtocolError as error:
                 response = refusal(HTTPStatus(error.error_status_hint))
-            except Refused as refused:
-                response = refusal(refused.status)
+            except TooLarge:
+                response = refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             await write_response(http, stream, response, has_body=request is None or request.method != "HEAD")
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
@@ -96,7 +90,7 @@ async def read_request(http: h11.Connection, stream: TcpStream) -> Request | Non
         parts.append(part.data)
         size += len(part.data)
         if size > BODY_BYTES:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise TooLarge
     return Request(head.method.decode(), head.target.decode(), head.headers, b"".join(parts))
 
 
@@ -118,11 +112,8 @@ async def write_response(http: h11.Connection, stream: TcpStream, response: Resp
 @lru_cache(maxsize=256)  # h11 looks at every byte of a head, and most answers of one second have the same
 def head_of(status: int, content_type: bytes, length: int, second: int) -> h11.Response:
     """The head of a response."""
-    headers = [
-        (b"date", formatdate(second, usegmt=True).encode()),
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % length),
-    ]
+    date = formatdate(second, usegmt=True).encode()
+    headers = [(b"date", date), (b"content-type", content_type), (b"content-length", b"%d" % length)]
     return h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode())
 
 

@@ -212,6 +212,15 @@ async def test_a_line_that_is_too_long_can_be_read_with_a_larger_limit() -> None
     assert await reader.read_until(b"\n", limit=21) == b"a" * 10 + b"b" * 10 + b"\n"
 
 
+async def test_a_line_that_comes_in_one_piece_and_is_too_long_is_refused_too() -> None:
+    reader = BufReader(Pieces([b"four\n"]))
+
+    with pytest.raises(LimitExceeded):
+        await reader.read_line(limit=4)
+
+    assert await reader.read_line(limit=5) == b"four\n"
+
+
 async def test_a_limit_stops_the_reading_and_not_only_the_result() -> None:
     stream = Pieces([b"x" * 100] * 1_000)
     reader = BufReader(stream)

@@ -171,6 +171,17 @@ async def test_closing_drops_what_is_in_the_buffers() -> None:
     stream._check()
 
 
+async def test_what_has_come_to_its_end_is_closed_nevertheless() -> None:
+    stream, other = pair()
+    await other.close_write()
+    assert await stream.read_line() == b""
+
+    await stream.aclose()
+
+    with pytest.raises(ClosedResource):
+        await stream.read_line()
+
+
 async def test_who_waits_in_the_middle_of_a_line_hears_of_the_closing() -> None:
     stream, other = pair()
     raised: list[ClosedResource] = []

@@ -80,7 +80,7 @@ async def test_check_raises_what_subprocess_raises_with_the_errors_in_a_note() -
 
 
 async def test_check_names_the_signal_that_ended_it() -> None:
-    with pytest.raises(subprocess.CalledProcessError, match="died with <Signals.SIGKILL") as caught:
+    with pytest.raises(subprocess.CalledProcessError, match=r"died with <Signals\.SIGKILL: 9>") as caught:
         await process.run(sh("kill -9 $$"), check=True)
 
     assert caught.value.returncode == -9

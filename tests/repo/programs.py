@@ -1,5 +1,6 @@
 """Programs of the documentation and the examples, and how to run one as a user would: alone, in a fresh process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def complaints(program: Program, folder: Path) -> list[str]:
         ended = subprocess.run(
             [sys.executable, "-W", "error", file.name],
             cwd=folder,
-            env={"PATH": "", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

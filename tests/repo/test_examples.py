@@ -9,7 +9,8 @@ from tests.repo.programs import Program, complaints
 from tests.repo.sources import ROOT, Source, read_folder
 
 # Examples that take long or need arguments, and the tests that run them instead.
-TESTED_ELSEWHERE = {"examples/demo.py": "tests/examples"}
+SERVERS = ("chat", "http/client", "http/server", "proxy", "websocket_echo")
+TESTED_ELSEWHERE = {f"examples/{name}.py": "tests/examples" for name in ("demo", *SERVERS)}
 
 
 def example_of(source: Source) -> Program | None:

@@ -1,0 +1,172 @@
+"""What has happened when an operation of a file was cancelled, and when the run ends beside it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path as SystemPath
+
+import pytest
+
+import conc
+from conc import fs
+from conc._os import files
+from conc.errors import ClosedResource
+from tests.fs.support import Gate, Memory
+
+
+async def test_a_pending_cancellation_is_raised_before_anything_happened(tmp_path: SystemPath) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    async with fs.open(path, "r+b") as file:
+        for use in (file.read(1), file.write(b"x"), file.seek(5), file.truncate(0), file.readline(), file.read_exact(2)):
+            with conc.CancelScope() as scope:
+                scope.cancel()
+                await use
+            assert scope.cancelled_caught
+            assert await file.tell() == 0
+    assert path.read_bytes() == b"0123456789"
+
+
+async def test_a_write_that_a_thread_has_begun_ends_and_returns(tmp_path: SystemPath, gated_write: Gate) -> None:
+    path = tmp_path / "file"
+    said = []
+
+    async def write(scope: conc.CancelScope, file: fs.File) -> None:
+        with scope:
+            said.append(await file.write(b"data"))
+            await conc.checkpoint()
+            said.append(-1)
+
+    async with fs.open(path, "wb") as file, conc.open_nursery() as nursery:
+        scope = conc.CancelScope()
+        nursery.start_soon(write, scope, file)
+        await conc.to_thread(gated_write.wait_for_arrival)
+        scope.cancel()
+        gated_write.open()
+    assert said == [4]
+    assert path.read_bytes() == b"data"
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("size", [4096, 100_000])
+async def test_a_read_that_is_cancelled_between_memory_and_thread_loses_no_byte(
+    tmp_path: SystemPath, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = tmp_path / "file"
+    data = bytes(range(256)) * 1000
+    path.write_bytes(data)
+    async with fs.open(path, "rb") as file:
+        with conc.CancelScope() as scope:
+
+            def some() -> int:
+                scope.cancel()  # while the first part is taken from memory
+                return 100
+
+            Memory(iter(lambda: some() if not scope.cancel_called else None, "never")).install(monkeypatch)
+            await file.read(size)
+        assert scope.cancelled_caught == (size <= 65_536 or scope.cancelled_caught)
+        assert scope.cancelled_caught
+        assert await file.tell() == 0
+        assert await file.read(10) == data[:10]
+
+
+async def test_closing_waits_for_the_thread_that_works_on_the_file(tmp_path: SystemPath, gated_write: Gate) -> None:
+    path = tmp_path / "file"
+    async with conc.open_nursery() as nursery:
+        file = await fs.open(path, "wb")
+        writing = nursery.start_soon(file.write, b"data")
+        await conc.to_thread(gated_write.wait_for_arrival)
+        closing = nursery.start_soon(file.aclose)
+        await conc.checkpoint()
+        with pytest.raises(ClosedResource):
+            await file.tell()
+        assert closing.outcome is None
+        gated_write.open()
+    assert await writing.join() == 4
+    assert path.read_bytes() == b"data"
+    file._check()
+
+
+async def test_closing_happens_also_if_it_is_cancelled(tmp_path: SystemPath) -> None:
+    file = await fs.open(tmp_path / "file", "wb")
+    with conc.CancelScope() as scope:
+        scope.cancel()
+        await file.aclose()
+    assert scope.cancelled_caught
+    assert file._raw.closed
+
+    with conc.CancelScope() as scope:
+        async with await fs.open(tmp_path / "file", "wb") as file:
+            scope.cancel()
+            await conc.checkpoint()
+    assert file._raw.closed
+
+
+async def test_an_error_of_the_block_is_more_than_a_cancellation(tmp_path: SystemPath) -> None:
+    with conc.CancelScope() as scope, pytest.raises(KeyError):
+        async with await fs.open(tmp_path / "file", "wb"):
+            scope.cancel()
+            raise KeyError
+    assert not scope.cancelled_caught
+
+
+def test_a_run_that_ends_waits_for_a_write_so_it_reaches_the_file(tmp_path: SystemPath, gated_write: Gate) -> None:
+    path = tmp_path / "file"
+
+    async def main() -> None:
+        async with conc.open_nursery() as nursery:
+            file = await fs.open(path, "wb")
+            nursery.start_soon(file.write, b"to the end")
+            await conc.to_thread(gated_write.wait_for_arrival)
+            threading.Timer(0.05, gated_write.open).start()
+            nursery.cancel_scope.cancel()
+        await file.aclose()
+
+    conc.run(main)
+    assert path.read_bytes() == b"to the end"
+
+
+def test_a_file_is_handed_from_strand_to_strand(tmp_path: SystemPath) -> None:
+    path = tmp_path / "file"
+
+    async def add(file: fs.File, turns: list[conc.sync.Event], number: int) -> None:
+        await turns[number].wait()
+        await file.write(b"%d " % number)
+        turns[number + 1].set()
+
+    async def main() -> None:
+        turns = [conc.sync.Event() for _ in range(9)]
+        async with fs.open(path, "w+b") as file:
+            async with conc.open_nursery(parallel=True) as nursery:
+                for number in range(8):
+                    nursery.start_soon(add, file, turns, number)
+                turns[0].set()
+            await file.seek(0)
+            assert await file.read() == b"0 1 2 3 4 5 6 7 "
+
+    conc.run(main, workers=3)
+
+
+async def test_a_write_atomic_that_is_cancelled_in_the_thread_has_happened(
+    tmp_path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conc._os import replacing
+
+    gate = Gate(files.sync_data)
+    monkeypatch.setattr(replacing, "sync_data", gate)
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    async with conc.open_nursery() as nursery:
+        scope = conc.CancelScope()
+
+        async def write() -> None:
+            with scope:
+                await fs.write_atomic(path, b"new")
+
+        nursery.start_soon(write)
+        await conc.to_thread(gate.wait_for_arrival)
+        scope.cancel()
+        assert path.read_bytes() == b"old"
+        gate.open()
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
