@@ -113,6 +113,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: python -m examples.chat PORT CERTIFICATE KEY")
     try:
-        conc.run(main, int(sys.argv[1]), *sys.argv[2:])
+        conc.run(main, int(sys.argv[1]), sys.argv[2], sys.argv[3])
     except KeyboardInterrupt:
         print("stopped")

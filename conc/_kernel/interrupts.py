@@ -96,9 +96,11 @@ def hear_signals(worker: Worker) -> None:
     worker.watch_bell(bell)
 
     def restore() -> None:
+        nonlocal bell
         found = wake_on_signals(previous)
         if found != bell.write_fileno():
             wake_on_signals(found)  # the program has set its own since, and keeps it
+        del bell  # closed now, and not by the garbage collector some time later
 
     worker.crew.at_end.append(restore)
 

@@ -20,6 +20,9 @@ process.py        the process id, and what a fork changes
 children.py       child processes: starting them, their exit codes, signals to them
 terminals.py      pseudo-terminals, and programs that run in one
 signals.py        Ctrl-C, and waking a sleeper from a signal
+files.py          opening, reading and writing files, and looking into folders
+replacing.py      new contents for a file in one step
+trees.py          whole folders, and files and folders for a while
 sockets.py        sockets that never wait, names that do, addresses that need no name service
 ================  ====================================================================================
 """

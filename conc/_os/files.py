@@ -5,6 +5,7 @@ What stands here blocks, but for `preadv` with `NOWAIT`, and belongs into thread
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -12,7 +13,7 @@ import pathlib
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 if sys.platform != "win32":
     import fcntl
@@ -44,34 +45,50 @@ UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, e
 # ---- opening --------------------------------------------------------------------------------------------------------
 
 
-def open_raw(path: Any, mode: str) -> io.FileIO:
+class Opened(NamedTuple):
+    """A file that was opened without buffers, and what there is to know of it."""
+
+    raw: io.FileIO
+    is_regular: bool  # an ordinary file, which is always ready
+    is_pollable: bool  # something that a poller can wait for: a FIFO or a terminal
+    is_seekable: bool  # asked at once: CPython takes a first seek that fails for the answer
+
+
+def opened(raw: io.FileIO) -> Opened:
+    """Look at an open file; close it if that fails."""
+    with closed_on_error(raw):
+        kind = os.fstat(raw.fileno()).st_mode
+        is_pollable = stat.S_ISFIFO(kind) or (stat.S_ISCHR(kind) and raw.isatty())
+        return Opened(raw, stat.S_ISREG(kind), is_pollable, raw.seekable())
+
+
+def open_raw(path: Any, mode: str) -> Opened:
     """Open a file without buffers. Waits for the other end of a FIFO.
 
     Args:
         mode: ``r``, ``w``, ``x`` or ``a``, perhaps with ``+``.
     """
-    return io.FileIO(path, mode)
+    return opened(io.FileIO(path, mode))
 
 
-def open_unless_fifo(path: Any, mode: str) -> io.FileIO | None:
+def open_unless_fifo(path: Any, mode: str) -> Opened | None:
     """As `open_raw`, but None for a FIFO, which might have to wait for its other end."""
     try:
         if stat.S_ISFIFO(os.stat(path).st_mode):
             return None
     except OSError:
         pass  # it may be about to be made; else opening it says what is wrong
-    return io.FileIO(path, mode)
+    return open_raw(path, mode)
 
 
-def is_regular(fd: int) -> bool:
-    """Whether this is an ordinary file, which is always ready."""
-    return stat.S_ISREG(os.fstat(fd).st_mode)
-
-
-def is_pollable(fd: int) -> bool:
-    """Whether this is something that a poller can wait for: a FIFO or a terminal."""
-    kind = os.fstat(fd).st_mode
-    return stat.S_ISFIFO(kind) or (stat.S_ISCHR(kind) and os.isatty(fd))
+@contextlib.contextmanager
+def closed_on_error(raw: io.FileIO) -> Iterator[None]:
+    """If the block fails, the file is closed."""
+    try:
+        yield
+    except BaseException:
+        raw.close()
+        raise
 
 
 def read_some(raw: io.FileIO, max_bytes: int) -> bytes:
@@ -141,11 +158,8 @@ class Direct(io.BufferedIOBase):
 
 def wrap_text(raw: io.FileIO, encoding: str, errors: str | None, newline: str | None) -> io.TextIOWrapper:
     """A text file over `raw`, of which it is part from now on."""
-    try:
+    with closed_on_error(raw):
         return io.TextIOWrapper(Direct(raw), encoding, errors, newline, write_through=True)  # type: ignore[arg-type]
-    except BaseException:
-        raw.close()
-        raise
 
 
 # ---- what was written, and whether it will stay ---------------------------------------------------------------------

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from conc._os.files import StrPath, sync_data, sync_folder
+from conc._os.files import StrPath, opened, sync_data, sync_folder
 
 PIECE: Final = 1 << 23  # bytes that are copied between two looks whether to go on
 
@@ -45,6 +45,7 @@ class Replacement:
         self.folder = os.path.dirname(self.target)
         self.path, self.raw = _new_file(self.folder)
         with self.or_discarded():
+            self.opened = opened(self.raw)
             if old is not None:
                 with contextlib.suppress(PermissionError):
                     if (old.st_uid, old.st_gid) != _owner(self.raw):

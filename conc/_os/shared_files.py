@@ -140,6 +140,21 @@ class SharedSocket:
         self._socket.close()
 
 
+def open_standard(fd: int) -> tuple[File | SharedFile | SharedSocket, bool]:
+    """Open what a standard descriptor stands for: 0 to be read, 1 and 2 to be written. It is left as it is itself.
+
+    Returns:
+        It, and whether it may have to be waited for.
+
+    Raises:
+        OSError: the descriptor is closed (EBADF); or there are none to be had (EMFILE, ENFILE).
+    """
+    if getattr(sys, ("__stdin__", "__stdout__", "__stderr__")[fd], None) is None:
+        # It was closed when the program began. The number may be that of any other file by now.
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return open_shared(fd, writing=fd != 0)
+
+
 def open_shared(fd: int, writing: bool) -> tuple[File | SharedFile | SharedSocket, bool]:
     """Open what a descriptor stands for, in one direction; the descriptor itself is left as it is.
 

@@ -91,7 +91,8 @@ def as_signal(number: int) -> int:
 
 def signal_name(number: int) -> str:
     """A signal for people: ``SIGTERM``."""
-    return number.name if isinstance(number, signal.Signals) else f"signal {int(number)}"
+    known = as_signal(number)
+    return known.name if isinstance(known, signal.Signals) else f"signal {number}"
 
 
 def handler_of(number: int) -> Handler:

@@ -18,6 +18,9 @@ SHELL: Final = "/bin/sh"
 # A program cannot be spawned in another directory: a shell goes there, and becomes the program.
 IN_DIRECTORY: Final = (SHELL, "-c", 'cd -- "$0" && exec "$@"')
 
+# Those that Python ignores; and the keys and the end of a terminal, which a program in the background may ignore.
+DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
 
 class TerminalFile(File):
     """Our end of a pseudo-terminal. That the last program has closed the other end is the end of what can be read."""
@@ -100,7 +103,7 @@ def start_in_terminal(
                 (os.POSIX_SPAWN_DUP2, 0, 2),
             ],
             setsid=True,
-            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores
+            setsigdef=DEFAULTS,
         )
         child = Child(pid, leads=True)
     except BaseException:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 
-from conc._os.files import StrPath
+from conc._os.files import Opened, StrPath, opened
 from conc._os.replacing import copy_file
 
 
@@ -34,16 +34,16 @@ def move(source: StrPath, target: StrPath) -> str:
     return os.fspath(shutil.move(source, target))
 
 
-def unnamed_file(folder: StrPath | None, mode: str) -> io.FileIO:
+def unnamed_file(folder: StrPath | None, mode: str) -> Opened:
     """A file without a name, which is gone when it is closed."""
-    return tempfile.TemporaryFile(mode, buffering=0, dir=folder)  # type: ignore[return-value]
+    return opened(tempfile.TemporaryFile(mode, buffering=0, dir=folder))  # type: ignore[arg-type]
 
 
-def named_file(folder: StrPath | None, prefix: str | None, suffix: str | None) -> tuple[str, io.FileIO]:
+def named_file(folder: StrPath | None, prefix: str | None, suffix: str | None) -> tuple[str, Opened]:
     """A new file that only this user may open, and its path."""
     fd, path = tempfile.mkstemp(suffix, prefix, folder)
     try:
-        return path, io.FileIO(fd, "r+")
+        return path, opened(io.FileIO(fd, "r+"))
     except BaseException:
         os.close(fd)
         os.unlink(path)

@@ -24,6 +24,8 @@ class NeedMore(Enum):
     def __repr__(self) -> str:
         return "NEED_MORE"
 
+    __str__ = __repr__
+
 
 NEED_MORE: Final = NeedMore.NEED_MORE
 """What a decoder returns when the buffer holds no whole frame. Not None, which may be a frame: the null of JSON."""

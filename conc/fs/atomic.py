@@ -81,7 +81,7 @@ class AtomicFile:
         if self._new is not None:
             raise RuntimeError("a block of open_atomic is entered once: call open_atomic again")
         self._new = await to_thread(Replacement, self._path, self._mode)
-        self._file = File(self._new.raw, self._new.path, "w+b")
+        self._file = File(self._new.opened, self._new.path, "w+b")
         return self._file
 
     async def __aexit__(

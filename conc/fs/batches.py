@@ -29,20 +29,19 @@ class Batches(Generic[S, T]):
     without one it is closed when the loop has ended, or when nobody holds this any more.
 
     Args:
-        begin: makes the generator, in a thread.
+        source: the generator. It has not begun: a thread steps it.
         make: makes an item of what the generator gives, in the task.
 
     Invariant: a thread steps the generator only while `_user` is a task.
     Invariant: an error of the generator is raised once, behind the items that came before it; then all is over.
     """
 
-    __slots__ = ("_begin", "_error", "_items", "_make", "_size", "_source", "_user")
+    __slots__ = ("_error", "_items", "_make", "_size", "_source", "_user")
 
-    def __init__(self, begin: Callable[[], Iterator[S]], make: Callable[[S], T]) -> None:
-        self._begin: Callable[[], Iterator[S]] | None = begin
+    def __init__(self, source: Iterator[S], make: Callable[[S], T]) -> None:
         self._make = make
         self._items: deque[S] = deque()
-        self._source: Iterator[S] | None = None
+        self._source: Iterator[S] | None = source
         self._error: Exception | None = None
         self._size = FIRST
         self._user: Task[Any] | None = None
@@ -55,7 +54,7 @@ class Batches(Generic[S, T]):
         if self._user is not None:
             raise BusyResource(f"{self._user!r} is using this iterator; one task at a time may")
         if not self._items:
-            if self._begin is not None or self._source is not None:
+            if self._source is not None:
                 await self._fetch()
             if not self._items:
                 error, self._error = self._error, None
@@ -96,9 +95,6 @@ class Batches(Generic[S, T]):
     def _step(self) -> None:
         """Let the generator give some items. In a thread."""
         try:
-            if self._begin is not None:
-                begin, self._begin = self._begin, None
-                self._source = begin()
             assert self._source is not None
             before = len(self._items)
             self._items.extend(islice(self._source, self._size))
@@ -112,7 +108,7 @@ class Batches(Generic[S, T]):
     async def _close(self) -> None:
         if self._user is not None:
             raise BusyResource(f"{self._user!r} is using this iterator; one task at a time may")
-        source, self._source, self._begin = self._source, None, None
+        source, self._source = self._source, None
         self._items.clear()
         close = getattr(source, "close", None)
         if close is not None:

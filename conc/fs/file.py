@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from io import FileIO
 
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
@@ -33,13 +32,11 @@ class File(ReadableFile):
 
     __slots__ = ("_output", "_write_closed", "bytes_written")
 
-    def __init__(self, raw: FileIO, name: str | bytes, mode: str) -> None:
-        super().__init__(raw, name, mode)
+    def __init__(self, opened: files.Opened, name: str | bytes, mode: str) -> None:
+        super().__init__(opened, name, mode)
         self._write_closed = False
-        self._output = None
+        self._output = PipeWriter(files.duplicate(self._fd)) if opened.is_pollable and self._writes else None
         self.bytes_written = 0
-        if self._writes and not self._regular and files.is_pollable(self._fd):
-            self._output = PipeWriter(files.duplicate(self._fd))
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +183,7 @@ class File(ReadableFile):
 
     def _step_back(self) -> None:
         """Let the position of the descriptor be where the next operation begins."""
-        if self._ahead and self._raw.seekable():
+        if self._ahead and self._seekable:
             self._raw.seek(-len(self._ahead), os.SEEK_CUR)
             self._ahead.clear()
 
@@ -197,14 +194,6 @@ class File(ReadableFile):
             self._refuse_mode("written to", '"wb", "ab", "xb" or "r+b"')
         if self._write_closed:
             raise ClosedResource(f"close_write was called on {self!r}")
-
-    def _drop(self) -> None:
-        """Close what nobody has used, on this thread."""
-        for end in (self._input, self._output):
-            if end is not None:
-                end._endpoint.close()
-                end._closed = True
-        super()._drop()
 
     async def _close(self) -> None:
         if not self._closed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from typing import TypeAlias
 
 from conc._os import files
@@ -71,7 +70,7 @@ def scandir(path: StrPath = ".") -> Batches[Found, DirEntry]:
     def make(found: Found) -> DirEntry:
         return DirEntry(folder, *found)
 
-    return Batches(partial(_look_at_each, str(folder)), make)
+    return Batches(_look_at_each(str(folder)), make)
 
 
 def _look_at_each(path: str) -> Iterator[Found]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from io import FileIO, UnsupportedOperation
+from contextlib import suppress
+from io import UnsupportedOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, TypeVarTuple
 
@@ -35,15 +36,16 @@ class Handle:
     Invariant: once `_closed` is set no operation begins; who set it closes the descriptor, when `_user` is None.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_ended", "_raw", "_reads", "_user", "_writes", "mode", "name")
+    __slots__ = ("__weakref__", "_closed", "_ended", "_raw", "_reads", "_seekable", "_user", "_writes", "mode", "name")
 
-    def __init__(self, raw: FileIO, name: str | bytes, mode: str) -> None:
+    def __init__(self, opened: files.Opened, name: str | bytes, mode: str) -> None:
         self._closed = False
         self._user: Task[Any] | None = None
         self._ended: Event | None = None  # set when the last operation has ended, if somebody waits for that to close
-        self._raw = raw
-        self._reads = raw.readable()
-        self._writes = raw.writable()
+        self._raw = opened.raw
+        self._reads = opened.raw.readable()
+        self._writes = opened.raw.writable()
+        self._seekable = opened.is_seekable
         self.name = name
         self.mode = mode
 
@@ -70,7 +72,7 @@ class Handle:
         """
         if self._closed:
             self._refuse()
-        return self._raw.seekable()
+        return self._seekable
 
     async def flush(self) -> None:
         """Nothing: what was written is with the system when the write returns. To have it on the disk, `sync`.
@@ -192,11 +194,6 @@ class Handle:
         if error is None:  # else that is what has to be known, more than a cancellation
             charge() or await toll()
 
-    def _drop(self) -> None:
-        """Close what nobody has used, on this thread."""
-        self._closed = True
-        self._raw.close()
-
     async def _close(self) -> None:
         """Close, also in a scope that is cancelled."""
         if self._closed:
@@ -257,17 +254,15 @@ class Handle:
     def __del__(self) -> None:
         if getattr(self, "_closed", True):
             return
-        warnings.warn(
-            f"{self!r} was never closed: use it in `async with`, or call aclose",
-            ResourceWarning,
-            stacklevel=1,
-            source=self,
-        )
-        if self._user is None:  # else a thread may be at work on it, and the last of them closes
-            try:
-                self._raw.close()
-            except OSError:
-                pass  # nobody is there to be told
+        try:
+            message = f"{self!r} was never closed: use it in `async with`, or call aclose"
+            warnings.warn(message, ResourceWarning, stacklevel=1, source=self)
+        finally:
+            if (
+                self._user is None
+            ):  # else a thread may be at work on it, and the last who holds the descriptor closes it
+                with suppress(OSError):  # nobody is there to be told
+                    self._raw.close()
 
     def _check(self) -> None:
         assert self._user is None or not self._raw.closed, "somebody uses a descriptor that is closed"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Generator
-from io import FileIO
+from collections.abc import Awaitable, Callable, Generator
+from io import FileIO, TextIOWrapper
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 from warnings import warn
@@ -38,10 +38,10 @@ class Opening(Awaitable[H], Generic[H]):
     Await it once; nothing happens before.
     """
 
-    __slots__ = ("_args", "_begun", "_file", "_kind")
+    __slots__ = ("_args", "_begun", "_file", "_open")
 
-    def __init__(self, kind: type[H], *args: Any) -> None:
-        self._kind = kind
+    def __init__(self, open: Callable[..., Awaitable[H]], *args: Any) -> None:
+        self._open = open
         self._args = args
         self._begun = False
         self._file: H | None = None
@@ -50,7 +50,7 @@ class Opening(Awaitable[H], Generic[H]):
         if self._begun:
             raise RuntimeError(f"{self!r} was awaited already: call it again")
         self._begun = True
-        return _open(self._kind, *self._args).__await__()
+        return self._open(*self._args).__await__()
 
     async def __aenter__(self) -> H:
         self._file = await self
@@ -140,11 +140,11 @@ def opened(path: AnyPath, mode: str, encoding: str | None, errors: str | None, n
     if "b" not in mode:
         if newline not in NEWLINES:
             raise ValueError(f"newline must be None, '', '\\n', '\\r' or '\\r\\n', not {newline!r}")
-        return Opening(TextFile, name, raw_mode, mode, encoding or "utf-8", errors, newline)
+        return Opening(_open_text, name, raw_mode, mode, encoding or "utf-8", errors, newline)
     for argument, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
         if value is not None:
             raise ValueError(f"{argument} is for text, and mode {mode!r} is for bytes")
-    return Opening(File, name, raw_mode, mode)
+    return Opening(_open_bytes, name, raw_mode, mode)
 
 
 def check_mode(mode: str) -> str:
@@ -164,64 +164,72 @@ def check_mode(mode: str) -> str:
     return (kinds & set("rwxa")).pop() + "+" * ("+" in kinds)
 
 
-async def _open(kind: type[H], name: str | bytes, raw_mode: str, *details: Any) -> H:
-    file: H | None = await to_thread(_open_unless_fifo, kind, name, raw_mode, details)
-    if file is not None:
-        return file
-    hand_over: HandOver[H] = HandOver()
+async def _open_bytes(name: str | bytes, raw_mode: str, mode: str) -> File:
+    opened: files.Opened | None = await to_thread(files.open_unless_fifo, name, raw_mode)
+    return File(await _open_fifo(name, raw_mode) if opened is None else opened, name, mode)
+
+
+async def _open_text(
+    name: str | bytes, raw_mode: str, mode: str, encoding: str, errors: str | None, newline: str | None
+) -> TextFile:
+    opened, text = await to_thread(_open_wrapped, name, raw_mode, encoding, errors, newline)
+    if opened is None:
+        opened = await _open_fifo(name, raw_mode)
+    if text is None:
+        text = files.wrap_text(opened.raw, encoding, errors, newline)
+    return TextFile(opened, text, name, mode)
+
+
+def _open_wrapped(
+    name: str | bytes, raw_mode: str, encoding: str, errors: str | None, newline: str | None
+) -> tuple[files.Opened | None, TextIOWrapper | None]:
+    """Open a file of text: None if it is a FIFO. In a thread, for an encoding may have to be looked for on the disk."""
+    opened = files.open_unless_fifo(name, raw_mode)
+    return opened, None if opened is None else files.wrap_text(opened.raw, encoding, errors, newline)
+
+
+async def _open_fifo(name: str | bytes, raw_mode: str) -> files.Opened:
+    """Open a FIFO, waiting for its other end; a cancellation does not wait for that."""
+    hand_over = HandOver()
     try:
-        return await to_thread(_open_fifo, hand_over, kind, name, raw_mode, details, abandon_on_cancel=True)
+        return await to_thread(_hand_over, hand_over, name, raw_mode, abandon_on_cancel=True)
     except BaseException:
         hand_over.refuse()
         raise
 
 
-def _open_unless_fifo(kind: type[H], name: str | bytes, raw_mode: str, details: tuple[Any, ...]) -> H | None:
-    """Open a file: None if it is a FIFO. In a thread."""
-    raw = files.open_unless_fifo(name, raw_mode)
-    return None if raw is None else _made(kind, raw, name, details)
+def _hand_over(hand_over: HandOver, name: str | bytes, raw_mode: str) -> files.Opened:
+    """In a thread, perhaps one that nobody waits for any more."""
+    opened = files.open_raw(name, raw_mode)
+    hand_over.offer(opened.raw)
+    return opened
 
 
-def _open_fifo(hand_over: HandOver[H], kind: type[H], name: str | bytes, raw_mode: str, details: tuple[Any, ...]) -> H:
-    """Open a FIFO, waiting for its other end. In a thread, perhaps one that nobody waits for any more."""
-    file = _made(kind, files.open_raw(name, raw_mode), name, details)
-    hand_over.offer(file)
-    return file
-
-
-def _made(kind: type[H], raw: FileIO, name: str | bytes, details: tuple[Any, ...]) -> H:
-    try:
-        return kind(raw, name, *details)
-    except BaseException:
-        raw.close()
-        raise
-
-
-class HandOver(Generic[H]):
+class HandOver:
     """A file on its way from a thread to a task that may have left: one of the two closes it then.
 
     Invariant: a file that was offered and refused is closed.
     """
 
-    __slots__ = ("_file", "_lock", "_refused")
+    __slots__ = ("_lock", "_raw", "_refused")
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._file: H | None = None
+        self._raw: FileIO | None = None
         self._refused = False
 
-    def offer(self, file: H) -> None:
+    def offer(self, raw: FileIO) -> None:
         """Here it is. By the thread."""
         with self._lock:
-            self._file = file
+            self._raw = raw
             refused = self._refused
         if refused:
-            file._drop()
+            raw.close()
 
     def refuse(self) -> None:
         """The task does not want it any more."""
         with self._lock:
             self._refused = True
-            file = self._file
-        if file is not None:
-            file._drop()
+            raw = self._raw
+        if raw is not None:
+            raw.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any, Self, overload
 
 from conc._os import files
@@ -130,7 +129,7 @@ class Path(PathQueries, PathChanges):
         Returns:
             An async iterator of paths. A step raises OSError if the folder cannot be read.
         """
-        return Batches(partial(files.names, str(self)), self.__truediv__)
+        return Batches(files.names(str(self)), self.__truediv__)
 
     def glob(self, pattern: str) -> Batches[SystemPath, Self]:
         """Find what matches a pattern, seen from this folder: ``async for path in folder.glob("**/*.py")``.
@@ -146,7 +145,7 @@ class Path(PathQueries, PathChanges):
             NotImplementedError: it is absolute.
         """
         self._check_pattern(pattern)
-        return Batches(partial(_matches, SystemPath(self), pattern, False), type(self))
+        return Batches(_matches(SystemPath(self), pattern, False), type(self))
 
     def rglob(self, pattern: str) -> Batches[SystemPath, Self]:
         """As `glob`, in this folder and all folders in it.
@@ -159,7 +158,7 @@ class Path(PathQueries, PathChanges):
         """
         if pattern:
             self._check_pattern(pattern)
-        return Batches(partial(_matches, SystemPath(self), pattern, True), type(self))
+        return Batches(_matches(SystemPath(self), pattern, True), type(self))
 
     def walk(
         self,
@@ -209,5 +208,5 @@ class Path(PathQueries, PathChanges):
             raise NotImplementedError(f"pattern must not be absolute: {pattern!r}")
 
 
-def _matches(path: SystemPath, pattern: str, everywhere: bool) -> Any:
-    return iter((path.rglob if everywhere else path.glob)(pattern))
+def _matches(path: SystemPath, pattern: str, everywhere: bool) -> Iterator[SystemPath]:
+    yield from (path.rglob if everywhere else path.glob)(pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Self
 
@@ -68,7 +69,7 @@ class PathChanges(PlainPath):
         Checkpoint: always, and it waits for a thread.
         If cancelled: it was not done.
         """
-        return type(self)(await to_thread(SystemPath(self).rename, target))
+        return type(self)(await to_thread(SystemPath(self).rename, os.fspath(target)))
 
     async def replace(self, target: StrPath) -> Self:
         """Give it another name, and return that. A file of that name is replaced, in one step.
@@ -79,7 +80,7 @@ class PathChanges(PlainPath):
         Checkpoint: always, and it waits for a thread.
         If cancelled: it was not done.
         """
-        return type(self)(await to_thread(SystemPath(self).replace, target))
+        return type(self)(await to_thread(SystemPath(self).replace, os.fspath(target)))
 
     async def touch(self, mode: int = 0o666, exist_ok: bool = True) -> None:
         """Make an empty file; of one that is there, let the times be now.
@@ -134,7 +135,7 @@ class PathChanges(PlainPath):
         Checkpoint: always, and it waits for a thread.
         If cancelled: it was not done.
         """
-        await to_thread(SystemPath(self).symlink_to, target, target_is_directory)
+        await to_thread(SystemPath(self).symlink_to, os.fspath(target), target_is_directory)
 
     async def hardlink_to(self, target: StrPath) -> None:
         """Make this another name of the file `target`.
@@ -145,4 +146,4 @@ class PathChanges(PlainPath):
         Checkpoint: always, and it waits for a thread.
         If cancelled: it was not done.
         """
-        await to_thread(SystemPath(self).hardlink_to, target)
+        await to_thread(SystemPath(self).hardlink_to, os.fspath(target))

@@ -157,7 +157,7 @@ class PathQueries(PlainPath):
         Checkpoint: always, and it waits for a thread.
         If cancelled: nothing changed.
         """
-        return await to_thread(SystemPath(self).samefile, other)
+        return await to_thread(SystemPath(self).samefile, os.fspath(other))
 
     async def owner(self) -> str:
         """The name of the user it belongs to.

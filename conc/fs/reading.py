@@ -7,7 +7,6 @@ of the descriptor, never one of our own: so it is right for files that are appen
 
 from __future__ import annotations
 
-from io import FileIO
 from typing import Any, Final, Self
 
 from conc._kernel.current import charge, slot
@@ -34,14 +33,13 @@ class ReadableFile(Handle):
 
     __slots__ = ("_ahead", "_at_once", "_fd", "_input", "_regular")
 
-    def __init__(self, raw: FileIO, name: str | bytes, mode: str) -> None:
-        super().__init__(raw, name, mode)
-        self._fd = fd = raw.fileno()
+    def __init__(self, opened: files.Opened, name: str | bytes, mode: str) -> None:
+        super().__init__(opened, name, mode)
+        self._fd = opened.raw.fileno()
         self._ahead = bytearray()
-        self._regular = files.is_regular(fd)
-        pollable = not self._regular and files.is_pollable(fd)
-        self._at_once = self._reads and NOWAIT != 0 and not pollable
-        self._input = PipeReader(files.duplicate(fd)) if pollable and self._reads else None
+        self._regular = opened.is_regular
+        self._at_once = self._reads and NOWAIT != 0 and not opened.is_pollable
+        self._input = PipeReader(files.duplicate(self._fd)) if opened.is_pollable and self._reads else None
 
     async def read(self, max_bytes: int | None = None) -> bytes:
         """Read so many bytes; less only at the end, and ``b""`` there. Of a pipe, a terminal and the like: those that

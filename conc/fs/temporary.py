@@ -49,7 +49,8 @@ class _Unnamed(Temporary[File]):
     __slots__ = ("_file",)
 
     async def _make(self) -> File:
-        self._file = await to_thread(_unnamed, self._dir)
+        opened = await to_thread(trees.unnamed_file, self._dir, "w+b")
+        self._file = File(opened, "(temporary)", "w+b")
         return self._file
 
     async def _remove(self) -> None:
@@ -60,7 +61,8 @@ class _Named(Temporary[File]):
     __slots__ = ("_file",)
 
     async def _make(self) -> File:
-        self._file = await to_thread(_named, self._dir, self._prefix, self._suffix)
+        path, opened = await to_thread(trees.named_file, self._dir, self._prefix, self._suffix)
+        self._file = File(opened, path, "w+b")
         return self._file
 
     async def _remove(self) -> None:
@@ -119,13 +121,3 @@ def temp_dir(*, suffix: str | None = None, prefix: str | None = None, dir: StrPa
         An async context manager of its `Path`. At the end of the block it is removed with all that is in it.
     """
     return _Folder(dir, prefix, suffix)
-
-
-def _unnamed(folder: StrPath | None) -> File:
-    raw = trees.unnamed_file(folder, "w+b")
-    return File(raw, "(temporary)", "w+b")
-
-
-def _named(folder: StrPath | None, prefix: str | None, suffix: str | None) -> File:
-    path, raw = trees.named_file(folder, prefix, suffix)
-    return File(raw, path, "w+b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from io import FileIO
+from io import TextIOWrapper
 from typing import Final, Self, TypeVar, TypeVarTuple
 
 from conc._kernel.current import charge
@@ -34,12 +34,10 @@ class TextFile(Handle):
 
     __slots__ = ("_error", "_lines", "_passed", "_regular", "_start", "_text")
 
-    def __init__(
-        self, raw: FileIO, name: str | bytes, mode: str, encoding: str, errors: str | None, newline: str | None
-    ) -> None:
-        self._text = files.wrap_text(raw, encoding, errors, newline)  # may fail: then there is no file to be closed
-        super().__init__(raw, name, mode)
-        self._regular = files.is_regular(raw.fileno())
+    def __init__(self, opened: files.Opened, text: TextIOWrapper, name: str | bytes, mode: str) -> None:
+        super().__init__(opened, name, mode)
+        self._text = text
+        self._regular = opened.is_regular
         self._lines: deque[str] = deque()
         self._error: Exception | None = None
         self._start: int | None = None

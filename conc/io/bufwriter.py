@@ -80,12 +80,14 @@ class BufWriter(NumberWriter):
         Checkpoint: always a cancel point; it waits only if the buffer is full and the stream has no room.
         If cancelled: `bytes_written` tells how much was taken, see `conc.io.AsyncWrite`; of the rest nothing will be.
         """
-        if more or type(data) is not bytes:
-            buffers: list[bytes] | list[memoryview] = views_of((data, *more))
-            size = sum(map(len, buffers))
-        else:
-            buffers = [data]
-            size = len(data)
+        buffers: tuple[Buffer, ...] | list[memoryview] = (data, *more)
+        size = 0
+        for part in buffers:
+            if type(part) is not bytes:
+                buffers = views_of((data, *more))
+                size = sum(map(len, buffers))
+                break
+            size += len(part)
         charge() or await toll()
         if self._sending or self._ended:
             self._refuse()

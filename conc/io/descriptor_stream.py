@@ -170,6 +170,8 @@ class DescriptorReader(DescriptorStream):
                 if type(read_ahead) is not bytes:
                     self._refuse_to_read(read_ahead)
                 return read_ahead
+            if task.scope.cancelled:  # after an edge that brought nothing: do not wait once more
+                raise task.scope.cancellation()
 
     def read_nowait(self, max_bytes: int) -> bytes:
         """Return the bytes that are there: at least one and at most `max_bytes`; ``b""`` at the end. As `read` else.

@@ -89,6 +89,8 @@ class Pollable:
             BusyResource: another task waits for this direction.
             ClosedResource: closed, or closed meanwhile.
         """
+        if task.scope.cancelled:  # while it was about to go on after an edge, which has not been enough
+            raise task.scope.cancellation()
         if direction.task is not None:
             direction.refuse()
         if direction.unarmed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task
 from conc._kernel.suspend import toll
-from conc._os.shared_files import open_shared
+from conc._os.shared_files import open_standard
 from conc.errors import BusyResource, ClosedResource
 from conc.io.descriptor_stream import DescriptorReader, DescriptorStream, DescriptorWriter, Endpoint
 from conc.io.ready_file import ReadyFile
@@ -252,7 +252,7 @@ class Shared:
     def __init__(self, number: int) -> None:
         self.name = NAMES[number]
         try:
-            self._endpoint, waits = open_shared(number, writing=number != 0)
+            self._endpoint, waits = open_standard(number)
         except OSError as error:
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise OSError(error.errno, f"cannot open {self.name} (descriptor {number}): {reason}") from error

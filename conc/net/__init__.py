@@ -3,6 +3,7 @@
 from conc.net.activated import activated_listeners, activated_sockets
 from conc.net.binding import bind_udp, connect_udp
 from conc.net.connecting import connect_tcp
+from conc.net.datagrams import DatagramSocket
 from conc.net.listener import Listener
 from conc.net.listening import listen_tcp
 from conc.net.network import Network, Socket
@@ -18,6 +19,7 @@ from conc.net.unix_connecting import connect_unix, unix_pair
 from conc.net.unix_datagrams import UnixDatagramSocket
 
 __all__ = [
+    "DatagramSocket",
     "Listener",
     "Network",
     "PeerCredentials",

@@ -104,6 +104,8 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
                     self._refuse_to_receive(found)
                 reading.ready = True  # who has read for us took it for a short read; there may be more datagrams
                 break
+            if task.scope.cancelled:  # after an edge that brought nothing: do not wait once more
+                raise task.scope.cancellation()
         if len(found[0]) > max_bytes:
             self._refuse_long(found[1], max_bytes)
         return found

@@ -34,6 +34,7 @@ class TlsMachine:
         "_ahead",
         "_has_more",
         "_incoming",
+        "_may_shake_again",
         "_read",
         "_write",
         "ended",
@@ -62,6 +63,7 @@ class TlsMachine:
         self._write = self.ssl.write
         self._ahead = b""
         self._has_more = False
+        self._may_shake_again = True  # a renegotiation, or a certificate that is wanted later
         self.sealed = 0
         self.rest: Buffer = b""
         self.ended = False
@@ -89,6 +91,7 @@ class TlsMachine:
                 self.ssl.do_handshake()
             except ssl.SSLWantReadError:
                 return False
+            self._may_shake_again = self.ssl.version() != "TLSv1.3" or self.ssl.context.post_handshake_auth
             return True
 
     # ---- for who reads --------------------------------------------------------------------------------------------
@@ -171,12 +174,15 @@ class TlsMachine:
     def read_ahead(self) -> int:
         """Decrypt all that has come, and keep it. How much is kept."""
         with self.lock:
-            parts = [self._ahead]
-            while self._has_more:
-                parts.append(self._take_one(RECORD))
-            self._ahead = b"".join(parts)
-            self._has_more = bool(self._ahead)
+            self._read_ahead()
             return len(self._ahead)
+
+    def _read_ahead(self) -> None:
+        parts = [self._ahead]
+        while self._has_more:
+            parts.append(self._take_one(RECORD))
+        self._ahead = b"".join(parts)
+        self._has_more = bool(self._ahead)
 
     def put_back(self, data: bytes) -> None:
         """This was taken, and shall be taken again."""
@@ -202,6 +208,9 @@ class TlsMachine:
         """
         done, size = 0, len(data)
         with self.lock:
+            # In the middle of a handshake writing reads, too, and breaks if it finds plaintext: let it find nothing.
+            if self._may_shake_again and self._has_more:
+                self._read_ahead()
             try:
                 while done < size:
                     done += self._write(data[done:] if done else data)  # a record at a time

@@ -118,9 +118,7 @@ def checked(signals: tuple[int, ...], what: str) -> dict[int, int]:
         if isinstance(one, bool) or not isinstance(one, int):
             raise TypeError(f"a signal must be a number, as signal.SIGTERM, not {one!r}")
         if one in UNCATCHABLE:
-            raise ValueError(
-                f"{signal_name(as_signal(one))} cannot be received: no handler in Python could go on from it"
-            )
+            raise ValueError(f"{signal_name(one)} cannot be received: no handler in Python could go on from it")
         known[int(one)] = as_signal(one)
     return known
 

@@ -88,6 +88,7 @@ async def to_thread(
         finally:
             del error  # its traceback holds this frame
     value = job.value
+    job.value = None  # the thread may hold the job for a moment longer
     if type(value) is CoroutineType:
         _refuse(fn, value)
     return value  # type: ignore[no-any-return]

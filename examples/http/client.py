@@ -12,7 +12,7 @@ import h11
 import conc
 from conc.errors import LimitExceeded
 from conc.io import Stream
-from conc.net import connect_tcp, connect_tls
+from conc.net import TcpStream, TlsStream, connect_tcp, connect_tls
 
 TIMEOUT_S = 30
 BODY_BYTES = 16 * 1024 * 1024
@@ -42,12 +42,15 @@ async def get(url: str) -> Response:
         raise ValueError(f"url must start with http:// or https:// and name a host, not {url!r}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+    stream: TcpStream | TlsStream
     with conc.fail_after(TIMEOUT_S):
         if parts.scheme == "https":
-            async with await connect_tls(parts.hostname, parts.port or 443) as secure:
-                return await exchange(secure, host, target)
-        async with await connect_tcp(parts.hostname, parts.port or 80) as stream:
-            return await exchange(stream, host, target)
+            stream = await connect_tls(parts.hostname, parts.port or 443)
+        else:
+            stream = await connect_tcp(parts.hostname, parts.port or 80)
+        async with stream:
+            response = await exchange(stream, host, target)
+    return response
 
 
 async def exchange(stream: Stream, host: str, target: str) -> Response:

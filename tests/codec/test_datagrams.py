@@ -14,6 +14,7 @@ import conc
 from conc.codec import BytesCodec, FramedDatagrams, LengthDelimitedCodec, LinesCodec
 from conc.errors import ClosedResource, IncompleteRead, InvalidFrame, LimitExceeded
 from conc.io.stream import Buffer
+from conc.net import bind_udp
 
 
 class Mailbox:
@@ -128,3 +129,18 @@ async def test_leaving_the_block_closes_the_socket() -> None:
     assert framed.socket.closed  # type: ignore[attr-defined]
     with pytest.raises(ClosedResource):
         await framed.receive()
+
+
+async def test_frames_travel_over_udp_with_the_address_of_their_sender() -> None:
+    async with (
+        FramedDatagrams(await bind_udp("127.0.0.1", 0), LengthDelimitedCodec()) as one,
+        FramedDatagrams(await bind_udp("127.0.0.1", 0), LengthDelimitedCodec()) as two,
+    ):
+        here, there = one.socket.local_address, two.socket.local_address  # type: ignore[attr-defined]
+        await one.send(b"ping", there)
+        frame, address = await two.receive()
+        assert (frame, address) == (b"ping", here)
+        await two.send(b"pong", address)
+        async for answer in one:
+            assert answer == (b"pong", there)
+            break

@@ -20,6 +20,7 @@ class Client:
     """Somebody at a terminal."""
 
     def __init__(self, command: list[str]) -> None:
+        self.command = command
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
@@ -75,7 +76,7 @@ def test_who_leaves_is_missed(tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_is_not_given_twice(tmp_path: Path) -> None:
     with chat(tmp_path, "ann bob") as (ann, bob):
-        third = Client(list(map(str, ann.process.args)))  # type: ignore[call-overload]
+        third = Client(ann.command)
         try:
             assert third.hears() == "Your name?"
             third.says("ann")

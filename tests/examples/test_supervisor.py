@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 import conc
@@ -23,7 +25,7 @@ async def test_work_that_fails_is_started_again_after_a_pause_that_doubles(clock
 
     await Supervisor(failures=10).keep(work)
 
-    pauses = [later - earlier for earlier, later in zip(begun, begun[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(begun)]
     assert pauses == pytest.approx([0.01, 0.02, 0.04, 0.08])
 
 

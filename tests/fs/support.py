@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from conc._os import files
-from conc.fs import file as file_module
 from conc.fs import reading
 
 PATIENCE = 10.0  # seconds until something that does not happen is a failure
@@ -61,7 +60,7 @@ class Gate:
 @pytest.fixture(name="gated_write")
 def _gated_write(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate(files.writev)
-    monkeypatch.setattr(file_module.files, "writev", gate)
+    monkeypatch.setattr(files, "writev", gate)
     return gate
 
 

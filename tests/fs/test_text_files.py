@@ -103,7 +103,7 @@ async def test_what_cannot_be_decoded_is_told_behind_the_lines_before_it(tmp_pat
     async with fs.open(path) as file:
         with pytest.raises(UnicodeDecodeError):
             async for line in file:
-                lines.append(line)
+                lines += [line]
     assert lines
     assert set(lines) == {"fine\n"}
 
@@ -162,8 +162,8 @@ STEPS = st.lists(
 def test_reading_and_writing_in_any_order_keep_the_position_exact(
     contents: str, steps: list[tuple[Any, ...]], newline: str | None
 ) -> None:
-    """The model reads and writes with a seek to where it is before each step, as the standard library asks for. One byte a character, so that no
-    write cuts one in half."""
+    """The model reads and writes with a seek to where it is before each step, as the standard library asks for. One
+    byte a character, so that no write cuts one in half."""
 
     async def main(ours: str, theirs: str) -> None:
         with open(theirs, "r+", encoding="latin-1", newline=newline) as model:

@@ -88,7 +88,7 @@ async def test_whole_numbers_have_the_bytes_that_the_standard_library_gives_them
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.5, math.inf, math.nan])
 @pytest.mark.parametrize("name", FLOATS)
-async def test_floats_have_the_bytes_of_ieee_754(name: str, value: float) -> None:
+async def test_floats_have_the_bytes_of_the_ieee_standard(name: str, value: float) -> None:
     for order, sign in (("big", ">"), ("little", "<")):
         writer = BufWriter(duplex()[0])
         await getattr(writer, f"write_{name}")(value, order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -123,7 +123,8 @@ async def test_a_direction_that_cannot_be_ended_at_once_does_not_hold_up_closing
     with conc.CancelScope() as scope:
         scope.cancel()
         await half.aclose()
-    assert (scope.cancelled_caught, conc.current_time() - before) == (True, pytest.approx(0.01))
+    assert scope.cancelled_caught
+    assert conc.current_time() - before == pytest.approx(0.01)
     await reader.aclose()
     assert [await other.read(9), await other.read(9)] == [b"n", b""]
 
@@ -140,7 +141,8 @@ async def test_a_half_is_not_closed_under_who_writes_without_a_word(nursery: con
 async def test_a_closed_half_refuses_every_operation() -> None:
     async with split_pair() as (_, writer, _, _):
         await writer.aclose()
-        for operation in (lambda: writer.write_all(b"x"), writer.close_write, writer.flush):
+        operations: tuple[Callable[[], Awaitable[None]], ...] = (writer.write_all, writer.close_write, writer.flush)
+        for operation in operations:
             with pytest.raises(ClosedResource, match="WriteHalf"):
                 await operation()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import conc
 from conc._kernel.current import current_worker
-from tests.net.support import LARGE, connected, on_every_network, read_all
+from conc._os.poller import READ
+from tests.net.support import LARGE, connected, fill, on_every_network, read_all
 
 
 @on_every_network
@@ -69,6 +71,39 @@ async def test_a_write_to_who_never_reads_can_be_cancelled_and_continued() -> No
             await client.close_write()
 
         assert await reading.join() == data
+
+
+@on_every_network
+async def test_a_writer_that_was_woken_a_moment_before_the_cancellation_does_not_wait_again() -> None:
+    async with connected() as (client, server):
+        await fill(client)
+        with conc.fail_after(5), conc.CancelScope() as scope:
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(client.write_all, LARGE * 64)
+                await conc.sleep(0.01)
+                writing = client._writing
+                assert writing is not None
+                while writing.task is not None:
+                    with suppress(BlockingIOError):
+                        while True:
+                            server._socket.recv(65_536)
+                    current_worker().descriptors.notify(current_worker().poller.poll(0.01))
+                scope.cancel()
+
+        assert scope.cancelled_caught
+
+
+@on_every_network
+async def test_a_reader_that_was_woken_for_nothing_before_the_cancellation_does_not_wait_again() -> None:
+    async with connected() as (client, _):
+        with conc.fail_after(5), conc.CancelScope() as scope:
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(client.read, 1)
+                await conc.sleep(0.01)
+                current_worker().descriptors.notify([(client._fd, READ)])
+                scope.cancel()
+
+        assert scope.cancelled_caught
 
 
 @on_every_network

@@ -12,6 +12,7 @@ import pytest
 import conc
 from conc._kernel.current import current_worker
 from conc._os import sockets
+from conc._os.poller import READ
 from conc.errors import BusyResource, ClosedResource, WouldBlock
 from conc.net import UdpSocket, bind_udp, connect_udp
 from conc.net.network import SystemNetwork
@@ -59,6 +60,20 @@ async def test_a_receive_that_was_granted_a_datagram_is_not_cancelled_any_more()
                 scope.cancel()
 
         assert got == [b"mine"]
+
+
+@on_every_network
+async def test_a_receiver_that_was_woken_for_nothing_before_the_cancellation_does_not_wait_again() -> None:
+    async with await bind_udp("127.0.0.1", 0) as sock:
+        for receive in (sock.receive_from, sock.peek_from):
+            with conc.fail_after(5), conc.CancelScope() as scope:
+                async with conc.open_nursery() as nursery:
+                    nursery.start_soon(receive)
+                    await conc.sleep(0.01)
+                    current_worker().descriptors.notify([(sock._fd, READ)])
+                    scope.cancel()
+
+            assert scope.cancelled_caught
 
 
 @on_every_network
@@ -213,7 +228,11 @@ def test_a_sender_waits_for_room() -> None:
     async def main() -> None:
         async with udp_pair() as (one, other):
             await one.connect(*other.local_address)
-            for send in (lambda: one.send_to(b"x", other.local_address), lambda: one.send(b"x")):
+            sends: list[Callable[[], Awaitable[None]]] = [
+                lambda: one.send_to(b"x", other.local_address),
+                lambda: one.send(b"x"),
+            ]
+            for send in sends:
                 one._socket.refusals = 1  # type: ignore[attr-defined]
                 await send()
                 assert await other.receive() == b"x"
@@ -230,7 +249,11 @@ def test_a_sender_that_waits_is_alone_and_can_be_cancelled() -> None:
             async with conc.open_nursery() as nursery:
                 sending = nursery.start_soon(one.send_to, b"x", other.local_address)
                 await conc.sleep(0.01)
-                for operation in (lambda: one.send_to(b"y", other.local_address), lambda: one.send(b"y")):
+                operations: list[Callable[[], Awaitable[None]]] = [
+                    lambda: one.send_to(b"y", other.local_address),
+                    lambda: one.send(b"y"),
+                ]
+                for operation in operations:
                     with pytest.raises(BusyResource, match="sending through"):
                         await operation()
                 with pytest.raises(BusyResource, match="sending through"):
@@ -329,11 +352,12 @@ def test_nothing_stays_open() -> None:
             await other.receive()
             with conc.move_on_after(0.001):
                 await other.receive()
-        for refused in (
+        attempts: list[Callable[[], Awaitable[UdpSocket]]] = [
             lambda: bind_udp("192.0.2.1", 0),
             lambda: connect_udp("127.0.0.1", 9, local_host="192.0.2.1"),
             lambda: connect_udp("255.255.255.255", 9),
-        ):
+        ]
+        for refused in attempts:
             with pytest.raises(OSError, match=r"cannot (bind|connect)"):
                 await refused()
         assert not current_worker().descriptors

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import conc
 from conc.errors import BrokenResource, ClosedResource, LimitExceeded, WouldBlock
 from conc.net import bind_unix_datagram, connect_unix_datagram, unix_datagram_pair
+from conc.net.network import current_network
 from tests.net.datagram_support import folder, received_now
 from tests.net.support import on_every_network
 
@@ -209,13 +213,22 @@ async def test_a_sender_hears_that_the_other_side_of_a_connection_is_closed() ->
 @on_every_network
 async def test_what_is_no_path_is_refused_before_anything_happens() -> None:
     async with await bind_unix_datagram(None) as sock:
-        for path, error in ((5, TypeError), (b"x", TypeError), ("", ValueError), ("a\0b", ValueError)):
-            for operation in (
-                *(lambda: bind_unix_datagram(path), lambda: connect_unix_datagram(path)),  # noqa: B023
-                *(lambda: sock.send_to(b"x", path), lambda: sock.connect(path)),  # noqa: B023
-            ):
+        cases: list[tuple[Any, type[Exception]]] = [
+            (5, TypeError),
+            (b"x", TypeError),
+            ("", ValueError),
+            ("a\0b", ValueError),
+        ]
+        for path, error in cases:
+            operations: list[Callable[[], Awaitable[object]]] = [
+                partial(bind_unix_datagram, path),
+                partial(connect_unix_datagram, path),
+                partial(sock.send_to, b"x", path),
+                partial(sock.connect, path),
+            ]
+            for operation in operations:
                 with pytest.raises(error, match=r"path|address"):
-                    await operation()  # type: ignore[operator]
+                    await operation()
         with pytest.raises(OSError, match="has room for") as found:
             await sock.send_to(b"x", "x" * 200)
         assert found.value.errno == errno.ENAMETOOLONG
@@ -244,4 +257,4 @@ async def test_a_closed_socket_does_nothing_any_more() -> None:
 
 def exists(path: Path) -> bool:
     """Whether there is a socket at the path, as the network sees it."""
-    return conc.net.network.current_network().identify(str(path)) is not None
+    return current_network().identify(str(path)) is not None

@@ -6,12 +6,13 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 import conc
 from conc.errors import BrokenResource, BusyResource, LimitExceeded
-from conc.net import UnixDatagramSocket, bind_unix_datagram, unix_datagram_pair
+from conc.net import UnixDatagramSocket, bind_unix_datagram, connect_unix_datagram, unix_datagram_pair
 from tests.net.datagram_support import folder
 from tests.net.support import run
 
@@ -150,10 +151,11 @@ def test_nothing_stays_open_and_no_file_stays() -> None:
             async with await bind_unix_datagram(here / "server") as server, await bind_unix_datagram(None) as client:
                 await client.send_to(b"x", here / "server")
                 await server.receive()
-            for refused in (
+            attempts: list[Callable[[], Awaitable[UnixDatagramSocket]]] = [
                 lambda: bind_unix_datagram(here / "no" / "folder"),
-                lambda: conc.net.connect_unix_datagram(here / "nobody", local_path=here / "client"),
-            ):
+                lambda: connect_unix_datagram(here / "nobody", local_path=here / "client"),
+            ]
+            for refused in attempts:
                 with pytest.raises(FileNotFoundError, match=r"cannot (bind|connect) to"):
                     await refused()
             assert os.listdir(here) == []

@@ -27,7 +27,7 @@ HARMLESS_NAMES = {
     "socket": frozenset({"AddressFamily", "AddressInfo", "SocketKind", "gaierror", "herror"}),
 }
 SOCKET_CONSTANTS = (
-    *("AF_", "AI_", "EAI_", "INADDR_", "IPPROTO_", "IPV6_", "MSG_", "NI_"),
+    *("AF_", "AI_", "EAI_", "INADDR_", "IP_", "IPPROTO_", "IPV6_", "MSG_", "NI_"),
     *("SHUT_", "SO_", "SOCK_", "SOL_", "TCP_"),
 )
 

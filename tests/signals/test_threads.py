@@ -12,6 +12,7 @@ import conc
 from conc._kernel.current import current_worker
 from conc.errors import RunFinished
 from conc.signals import open_receiver
+from conc.sync import Barrier
 from tests.kernel.strands import Meeting, many
 from tests.signals.support import HUP, USR1, USR2, handlers_come_back
 
@@ -55,15 +56,17 @@ def test_each_strand_opens_receives_and_closes_on_its_own_thread() -> None:
 
 def test_one_signal_reaches_the_receivers_of_all_strands() -> None:
     meeting = Meeting(WORKERS)
+    all_open, all_got = Barrier(WORKERS), Barrier(WORKERS)  # which block no thread: the main thread has to open for all
     got: list[int] = []
 
     async def strand() -> None:
-        meeting()
+        index = meeting()
         with open_receiver(HUP) as received:
-            if meeting() == 0:
+            await all_open.wait()
+            if index == 0:
                 os.kill(os.getpid(), HUP)
             got.append(await received.receive())
-            meeting()
+            await all_got.wait()
 
     run_strands(strand)
     assert got == [HUP] * WORKERS

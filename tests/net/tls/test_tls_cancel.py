@@ -50,7 +50,8 @@ def test_a_cancelled_read_takes_no_byte_wherever_it_was_cancelled() -> None:
 
         async def read() -> None:
             for _ in range(6):
-                parts.append(await server.read(100))
+                part = await server.read(100)
+                parts.append(part)
 
         async def write() -> None:
             await client.write_all(DATA)

@@ -1,0 +1,144 @@
+"""Both directions at a time: in tasks, in strands on two workers, and while a handshake goes on in the middle."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+import pytest
+
+import conc
+from conc.errors import BrokenResource, ClosedResource, WouldBlock
+from conc.net import TlsStream
+from tests.net.support import run
+from tests.net.tls.support import read_exactly, read_to_end, speak_tls, tcp_pair, tls_pair
+
+DATA = bytes(range(256)) * 8_000  # 2 MB
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_halves_of_a_stream_may_be_in_different_strands(workers: int) -> None:
+    async def main() -> None:
+        client, server = await speak_tls(*await tcp_pair())
+        got: dict[TlsStream, bytes] = {}
+
+        async def write(stream: TlsStream) -> None:
+            for start in range(0, len(DATA), 100_000):
+                await stream.write_all(DATA[start : start + 50], DATA[start + 50 : start + 100_000])
+            await stream.close_write()
+
+        async def read(stream: TlsStream) -> None:
+            got[stream] = await read_to_end(stream)
+
+        async with client, server:
+            async with conc.open_nursery(parallel=True) as nursery:
+                for stream in (client, server):
+                    nursery.start_soon(write, stream)
+                    nursery.start_soon(read, stream)
+            assert got[client] == got[server] == DATA
+
+    run(main, workers=workers)
+
+
+async def test_reading_into_a_buffer_fills_it_with_what_is_there() -> None:
+    async with tls_pair() as (client, server):
+        await client.write_all(b"0123456789")
+        buffer = bytearray(4)
+        assert [await server.read_into(buffer), bytes(buffer)] == [4, b"0123"]
+        assert await server.read_into(memoryview(bytearray(100))) == 6
+        await client.close_write()
+        assert await server.read_into(buffer) == 0
+
+
+def test_reading_without_waiting_takes_what_is_there() -> None:
+    async def main() -> None:
+        client, server = await speak_tls(*await tcp_pair())
+        async with client, server:
+            with pytest.raises(WouldBlock):
+                server.read_nowait(10)
+            await client.write_all(b"0123456789")
+            assert await server.read(1) == b"0"
+            assert server.read_nowait(100) == b"123456789"
+            with pytest.raises(WouldBlock):
+                server.read_nowait(10)
+            with pytest.raises(ValueError, match="max_bytes"):
+                server.read_nowait(0)
+            await client.close_write()
+            assert await server.read(1) == b""
+            assert server.read_nowait(1) == b""
+
+    run(main)
+
+
+def refuse_to_write(stream: TlsStream, until: Callable[[], bool]) -> None:
+    """From now on the SSL object wants to read before it writes, as in a renegotiation."""
+    write = stream._machine._write
+
+    def refuse(data: bytes) -> int:
+        if not until():
+            raise ssl.SSLWantReadError
+        return write(data)
+
+    stream._machine._write = refuse  # type: ignore[assignment]
+
+
+async def test_a_writer_that_has_to_read_keeps_what_it_read_for_a_reader() -> None:
+    async with tls_pair() as (client, server):
+        refuse_to_write(client, lambda: client._machine._ahead == b"onetwo")
+        async with conc.open_nursery() as nursery:
+            writing = nursery.start_soon(client.write_all, b"written")
+            await conc.sleep(1)
+            reading = nursery.start_soon(read_exactly, client, 6)  # no BusyResource: it waits
+            await server.write_all(b"one")
+            await server.write_all(b"two")
+            await writing.join()
+            assert await reading.join() == b"onetwo"
+            assert await read_exactly(server, 7) == b"written"
+
+
+async def test_a_writer_that_has_to_read_waits_for_a_reader_that_does() -> None:
+    async with tls_pair() as (client, server):
+        got: list[bytes] = []
+        refuse_to_write(client, lambda: b"".join(got) == b"onetwo")
+
+        async def read() -> None:
+            while len(got) < 2:
+                got.append(await client.read(10))
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await conc.sleep(1)
+            writing = nursery.start_soon(client.write_all, b"written")
+            for part in (b"one", b"two"):
+                await conc.sleep(1)
+                assert writing.outcome is None
+                await server.write_all(part)
+            assert await read_exactly(server, 7) == b"written"
+
+
+async def test_a_writer_that_has_to_read_is_cancelled_closed_and_ended_like_any() -> None:
+    async with tls_pair() as (client, server):
+        refuse_to_write(client, lambda: False)
+        with conc.move_on_after(1) as scope:
+            await client.write_all(b"x")
+        assert scope.cancelled_caught
+        assert client.bytes_written == 0
+        async with conc.open_nursery() as nursery:
+
+            async def write() -> None:
+                with pytest.raises(ClosedResource):
+                    await client.write_all(b"x")
+
+            nursery.start_soon(write)
+            await conc.sleep(1)
+            await client.aclose()
+        with pytest.raises(BrokenResource, match="close_notify"):
+            await server.read(1)  # something was being written, and is missing
+
+
+async def test_a_writer_that_has_to_read_and_meets_the_end_is_broken() -> None:
+    async with tls_pair() as (client, server):
+        refuse_to_write(client, lambda: False)
+        await server.raw.aclose()
+        with pytest.raises(BrokenResource):
+            await client.write_all(b"x")
