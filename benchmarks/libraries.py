@@ -98,7 +98,7 @@ def _run_native(main: Callable[..., Any], *args: Any) -> Any:
 
 
 _CONC = ("conc", "conc.channels", "conc.lowlevel", "conc.sync")
-_CONC_OUTSIDE = ("conc.io", "conc.net")
+_CONC_OUTSIDE = ("conc.fs", "conc.io", "conc.net", "conc.process")
 _ANYIO = ("anyio", "anyio.from_thread", "anyio.lowlevel", "anyio.to_thread")
 _ANYIO_OUTSIDE = ("anyio.abc", "anyio.streams.buffered", "anyio.streams.tls")
 _TONIO = ("tonio", "tonio.colored", "tonio.colored.sync.channel")

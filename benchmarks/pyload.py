@@ -118,10 +118,15 @@ class _Count:
             self.latencies.append(latency_ns)
 
 
+_kept_open: list[_Connection] = []
+"""Until this process ends: a server whose clients go may fail, and the other process is still measuring."""
+
+
 def _exchange(job: Job, count: _Count) -> None:
     with selectors.DefaultSelector() as selector:
         for _ in range(job.connections):
             connection = _Connection(job)
+            _kept_open.append(connection)
             selector.register(connection.sock, selectors.EVENT_READ, connection)
         while time.perf_counter_ns() < job.end_ns:
             for key, _events in selector.select(POLL_S):

@@ -46,6 +46,24 @@ TARGETS = (
     Target("from_thread", "wall_ns", "uvloop", 0.50),
     Target("tcp_echo_1k_50", "cpu_ns", "uvloop streams", 0.75),
     Target("tcp_echo_1k_50", "cpu_ns", "C epoll", 1.4),
+    *(
+        Target(scenario, "cpu_ns", "uvloop streams", 0.80)
+        for scenario in (
+            *("tcp_lines", "tcp_split_write", "tcp_proxy", "unix_echo"),
+            *("tcp_bulk_in_64k", "tcp_bulk_in_1024k", "tcp_bulk_out_64k", "tcp_bulk_out_1024k"),
+        )
+    ),
+    Target("udp_echo", "cpu_ns", "uvloop Protocol", 0.80),
+    Target("udp_echo", "cpu_ns", "asyncio sock_recvfrom", 0.80),
+    *(
+        Target(scenario, "cpu_ns", against, 0.90)
+        for scenario in ("tls_echo_1k", "tls_echo_64k", "tls_bulk_in")
+        for against in ("asyncio streams", "uvloop streams")
+    ),
+    Target("http_plaintext", "cpu_ns", "uvloop uvicorn", 0.80),
+    Target("to_thread", "wall_ns", FASTEST_PEER, 0.70),
+    Target("to_thread_100", "wall_ns", FASTEST_PEER, 0.70),
+    Target("file_reads", "wall_ns", FASTEST_PEER, 0.70),
     Target("memory_per_task", "task_bytes", "asyncio", 1.0),
     Target("memory_million", "process_bytes", ABSOLUTE, 1e9),
     Target("sleep_lateness", "p99_beyond_ns", ABSOLUTE, 150_000),

@@ -79,7 +79,6 @@ SCENARIOS = (
             Contestant("conc", "conc", conc_server),
             *on_every_asyncio_loop("Protocol", asyncio_server),
             Contestant("asyncio sock_recvfrom", "asyncio", asyncio_sock_server),
-            Contestant("uvloop sock_recvfrom", "uvloop", asyncio_sock_server),
             Contestant("trio", "trio", trio_server),
             Contestant("anyio (asyncio)", "anyio", anyio_server),
         ),

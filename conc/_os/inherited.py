@@ -39,7 +39,7 @@ def take_over(sock: socket.socket, families: tuple[int, ...], type: int, *, list
     if sock.fileno() < 0:
         raise ValueError(f"sock must be open, not {sock!r}")
     if sock.family not in families:
-        names = " or ".join(socket.AddressFamily(family).name for family in families)
+        names = " or ".join(socket.AddressFamily(family).name for family in families if family >= 0)
         raise ValueError(f"sock must be of the family {names}, not {sock!r}")
     if sock.type != type:
         raise ValueError(f"sock must be a {KINDS.get(type, type)} socket, not {sock!r}")

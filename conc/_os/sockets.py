@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
-from typing import Any
+from typing import Any, Final
 
 AddressInfo = tuple[
     socket.AddressFamily,
@@ -13,6 +14,25 @@ AddressInfo = tuple[
     tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
 ]
 """Family, type, protocol, canonical name, address."""
+
+
+AF_UNIX: Final[int] = getattr(socket, "AF_UNIX", -1)
+"""-1 on systems without Unix sockets, which know no such family."""
+
+KEEP_IDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 0x10)
+"""TCP_KEEPIDLE; macOS calls it TCP_KEEPALIVE, with this number."""
+
+
+def option_number(name: str) -> int:
+    """The number of an option that not every system has.
+
+    Raises:
+        OSError: this one does not (ENOPROTOOPT).
+    """
+    number: int | None = getattr(socket, name, None)
+    if number is None:
+        raise OSError(errno.ENOPROTOOPT, f"this system has no option {name} for sockets")
+    return number
 
 
 class Socket(socket.socket):
@@ -55,7 +75,7 @@ def connected_pair(type: int) -> tuple[Socket, Socket]:
     Raises:
         OSError: the system has none to give (EMFILE), or not of this kind.
     """
-    left, right = socket.socketpair(socket.AF_UNIX, type)
+    left, right = socket.socketpair(AF_UNIX, type)
     return adopt(left), adopt(right)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from io import SEEK_CUR, SEEK_SET
 
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
@@ -131,7 +131,7 @@ class File(ReadableFile):
 
     # ---- the position -----------------------------------------------------------------------------------------------
 
-    async def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    async def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Move the position, and return it.
 
         Args:
@@ -148,9 +148,9 @@ class File(ReadableFile):
         """
         charge() or await toll()
         self._begin()
-        if whence == os.SEEK_SET:
+        if whence == SEEK_SET:
             position = self._raw.seek(offset)
-        elif whence == os.SEEK_CUR:
+        elif whence == SEEK_CUR:
             position = self._raw.seek(offset - len(self._ahead), whence)
         else:
             position = await self._call(self._raw.seek, offset, whence)
@@ -184,7 +184,7 @@ class File(ReadableFile):
     def _step_back(self) -> None:
         """Let the position of the descriptor be where the next operation begins."""
         if self._ahead and self._seekable:
-            self._raw.seek(-len(self._ahead), os.SEEK_CUR)
+            self._raw.seek(-len(self._ahead), SEEK_CUR)
             self._ahead.clear()
 
     def _begin_writing(self) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator
 from io import FileIO, TextIOWrapper
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 from warnings import warn
 
 from conc._os import files
@@ -70,30 +70,30 @@ class Opening(Awaitable[H], Generic[H]):
             warn(f"{self!r} was never awaited, so nothing was opened", RuntimeWarning, stacklevel=1, source=self)
 
 
-@overload
-def open(
-    path: AnyPath,
-    mode: TextMode = "r",
-    *,
-    encoding: str = "utf-8",
-    errors: str | None = None,
-    newline: str | None = None,
-) -> Opening[TextFile]: ...
+if TYPE_CHECKING:
 
+    @overload
+    def open(
+        path: AnyPath,
+        mode: TextMode = "r",
+        *,
+        encoding: str = "utf-8",
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Opening[TextFile]: ...
 
-@overload
-def open(path: AnyPath, mode: BinaryMode) -> Opening[File]: ...
+    @overload
+    def open(path: AnyPath, mode: BinaryMode) -> Opening[File]: ...
 
-
-@overload
-def open(
-    path: AnyPath,
-    mode: str,
-    *,
-    encoding: str = "utf-8",
-    errors: str | None = None,
-    newline: str | None = None,
-) -> Opening[Any]: ...
+    @overload
+    def open(
+        path: AnyPath,
+        mode: str,
+        *,
+        encoding: str = "utf-8",
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Opening[Any]: ...
 
 
 def open(

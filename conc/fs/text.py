@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
-from io import TextIOWrapper
+from io import SEEK_SET, TextIOWrapper
 from typing import Final, Self, TypeVar, TypeVarTuple
 
 from conc._kernel.current import charge
@@ -148,7 +147,7 @@ class TextFile(Handle):
         self._begin_writing()
         return await self._call_here(self._text.truncate, size)
 
-    async def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    async def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Move the position, and return it.
 
         Args:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc.errors import BusyResource, WouldBlock
+from conc.io.splicing import Splice, splice_between
 from conc.io.stream import AsyncRead, AsyncWrite
 
 PIECE: Final = 65_536  # what is read at a time
@@ -27,7 +28,7 @@ async def copy(reader: AsyncRead, writer: AsyncWrite) -> int:
         ConcError: what reading or writing raised, with a note that tells which of them it was, and how far it came.
 
     Checkpoint: always, and it waits.
-    If cancelled: what was read has been written, but for the last piece: of that, 64 KiB at most, a part may be
+    If cancelled: what was read has been written, but for the last piece: of that, 1 MiB at most, a part may be
         missing, and is lost. `Copy` keeps it, tells how far it came, and can go on.
     """
     return await Copy(reader, writer).run()
@@ -92,6 +93,8 @@ class Copy:
         self._running = True
         reader, writer = self.reader, self.writer
         keeps_back = hasattr(writer, "flush")
+        splice: Splice | None = None
+        may_splice = not keeps_back
         verb = "writing to"  # for the note
         try:
             data = self.pending
@@ -109,6 +112,13 @@ class Copy:
                         self._unflushed = keeps_back
                 if self._ended:
                     break
+                if may_splice and len(data) == PIECE:  # there is much
+                    may_splice = False
+                    splice = splice_between(self, reader, writer)
+                    if splice is not None:
+                        self._ended = await splice.run()
+                        data = self.pending
+                        continue
                 verb = "reading from"
                 data = await (self._read_or_flush() if self._unflushed else reader.read(PIECE))
                 self._ended = not data
@@ -116,6 +126,8 @@ class Copy:
                 verb = "writing to"
                 await self._flush()
         except Exception as error:
+            if splice is not None and splice.is_writing:
+                verb = "writing to"
             stream = reader if verb == "reading from" else writer
             error.add_note(f"while {verb} {stream!r}, to copy; {self.copied} bytes were copied before")
             raise

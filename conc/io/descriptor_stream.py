@@ -284,10 +284,11 @@ class DescriptorWriter(DescriptorStream):
             self._refuse_busy(self._sender, "writing to")
         if more:
             buffers = (data, *more)
-            data = joined(buffers)
-            if data is None:
+            small = joined(buffers)
+            if small is None:
                 await self._write_views(task, views_of(buffers))
                 return
+            data = small
         elif type(data) is not bytes and type(data) is not bytearray:
             await self._write_views(task, views_of((data,)))
             return

@@ -1,4 +1,4 @@
-"""TCP and UDP: connecting, listening, serving; datagrams."""
+"""TCP, Unix sockets, TLS and UDP: connecting, listening, serving; datagrams."""
 
 from conc.net.activated import activated_listeners, activated_sockets
 from conc.net.binding import bind_udp, connect_udp

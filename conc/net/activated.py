@@ -6,6 +6,7 @@ import socket
 from typing import TypeAlias
 
 from conc._os import inherited
+from conc._os.sockets import AF_UNIX
 from conc.net.tcp import TcpListener
 from conc.net.unix import UnixListener
 
@@ -52,7 +53,7 @@ def activated_listeners() -> dict[str, list[AnyListener]]:
     sockets = activated_sockets()
     try:
         for name, sock in sockets:
-            kind: type[AnyListener] = UnixListener if sock.family == socket.AF_UNIX else TcpListener
+            kind: type[AnyListener] = UnixListener if sock.family == AF_UNIX else TcpListener
             listeners.setdefault(name, []).append(kind.from_socket(sock))
     except ValueError as error:
         for several in listeners.values():

@@ -84,11 +84,10 @@ async def connect_tcp(
         return infos
 
     attempt = partial(_attempt, network, sources, chosen)
-    if literal(host) is not None:
-        [info, *_] = await resolve(0)
-        return await attempt(info)
     race = Race(resolve, attempt, happy_eyeballs_delay, f"{host!r} port {port}")
-    return await race.run(only_ipv4_too=local_host is None or socket.AF_INET in sources)
+    if literal(host) is None and network.slow_names:
+        return await race.run(only_ipv4_too=local_host is None or socket.AF_INET in sources)
+    return await race.run(await resolve(0))
 
 
 async def _sources(network: Network, local_host: str | None, local_port: int) -> dict[int, Address]:

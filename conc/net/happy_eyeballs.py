@@ -59,29 +59,25 @@ class Race:
         self._answered = False
         self._no_addresses: Exception | None = None
 
-    async def run(self, *, only_ipv4_too: bool) -> TcpStream:
+    async def run(self, known: list[AddressInfo] | None = None, *, only_ipv4_too: bool = True) -> TcpStream:
         """The connection that came about first; the others, and all attempts, are called off.
 
         Args:
+            known: the addresses, the best first, at least one; None: they are looked up.
             only_ipv4_too: whether to ask for the addresses of IPv4 alone if those of all families take long.
 
         Raises:
             OSError: nobody answers, or there is no such name.
         """
-        only: AddressInfo | None = None
+        if known is not None:
+            if len(known) == 1:
+                return await self._attempt(known[0])
+            self._pending = interleave(known)
+            self._answered = True
         try:
             async with open_nursery() as nursery:
-                asking = [nursery.start_soon(self._ask_for_all, name=f"look {self._target} up")]
-                with move_on_after(RESOLUTION_DELAY_S):
-                    await self._news.notified()
-                if only_ipv4_too and not self._answered:
-                    asking.append(nursery.start_soon(self._ask_for_ipv4, name=f"look {self._target} up for IPv4"))
-                if self._answered and len(self._pending) == 1:
-                    only = self._pending.pop()
-                else:
-                    await self._try_all(nursery, asking)
-            if only is not None:
-                return await self._attempt(only)
+                asking = [] if self._answered else await self._ask(nursery, only_ipv4_too)
+                await self._try_all(nursery, asking)
         except BaseException:
             for stream in self.winners:
                 stream._close()
@@ -91,6 +87,15 @@ class Race:
         if self.winners:
             return self.winners[0]
         raise self._defeat()
+
+    async def _ask(self, nursery: Nursery, only_ipv4_too: bool) -> list[Task[None]]:
+        """Look the name up; return who does, when there is an answer or that has taken long."""
+        asking = [nursery.start_soon(self._ask_for_all, name=f"look {self._target} up")]
+        with move_on_after(RESOLUTION_DELAY_S):
+            await self._news.notified()
+        if only_ipv4_too and not self._answered:
+            asking.append(nursery.start_soon(self._ask_for_ipv4, name=f"look {self._target} up for IPv4"))
+        return asking
 
     async def _ask_for_all(self) -> None:
         try:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+from conc._os.sockets import option_number
 from conc.net.addresses import AddressInfo, show
 from conc.net.network import Network, Socket, current_network
 from conc.net.options import SocketOption, check_options
@@ -52,7 +53,7 @@ async def listen_tcp(
     check_count(backlog, "backlog", 1)
     chosen = check_options(options)
     if reuse_port:
-        chosen.insert(0, (socket.SOL_SOCKET, reuse_port_option(), 1))
+        chosen.insert(0, (socket.SOL_SOCKET, option_number("SO_REUSEPORT"), 1))
     network = current_network()
     found = await network.resolve(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     infos = list(dict.fromkeys(found))
@@ -114,14 +115,6 @@ def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int,
         sock.close()
         raise OSError(error.errno, f"cannot listen on {show(address)}: {error.strerror}") from error
     return sock
-
-
-def reuse_port_option() -> int:
-    """The number of SO_REUSEPORT. Raises OSError where there is none."""
-    option: int | None = getattr(socket, "SO_REUSEPORT", None)
-    if option is None:
-        raise OSError(errno.ENOPROTOOPT, "this system cannot share a port (SO_REUSEPORT)")
-    return option
 
 
 def check_host(host: object, name: str, *, may_be_none: bool = False) -> None:

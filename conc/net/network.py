@@ -68,7 +68,14 @@ class Socket(Endpoint, Protocol):
 
 
 class Network(Protocol):
-    """Where conc.net gets its sockets and its addresses from."""
+    """Where conc.net gets its sockets and its addresses from.
+
+    Attributes:
+        slow_names: whether it may take long to look a name up, and longer for one family than for another: then it is
+            worth asking for IPv4 alone as well.
+    """
+
+    slow_names: bool
 
     def socket(self, family: int, type: int, proto: int = 0) -> Socket:
         """A new socket that does not block.
@@ -107,6 +114,8 @@ class SystemNetwork:
     """The network that this machine is connected to."""
 
     __slots__ = ()
+
+    slow_names = True
 
     def socket(self, family: int, type: int, proto: int = 0) -> Socket:
         """A new socket that does not block."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from typing import Final, TypeAlias, overload
+from typing import TypeAlias, overload
 
 from conc._kernel.cancel import check_time
+from conc._os.sockets import KEEP_IDLE, option_number
 from conc.net.network import Socket
 from conc.sync.semaphore import check_count
 
 SocketOption: TypeAlias = tuple[int, int, int | bytes]
 """Level, option and value, as `socket.socket.setsockopt` takes them."""
-
-# macOS calls it TCP_KEEPALIVE, with this number.
-KEEP_IDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 0x10)
 
 
 class SocketOptions:
@@ -153,22 +151,19 @@ class TcpOptions(SocketOptions):
 
         Checkpoint: never.
         """
-        option = getattr(socket, "TCP_QUICKACK", None)
-        if option is None:
-            raise OSError("this system has no quick acknowledgements (TCP_QUICKACK)")
-        self.set_option(socket.IPPROTO_TCP, option, bool(on))
+        self.set_option(socket.IPPROTO_TCP, option_number("TCP_QUICKACK"), bool(on))
 
     @property
     def user_timeout(self) -> float:
         """For how many seconds what was written may stay without an acknowledgement before the connection is broken; 0:
         as long as the system is set to, which is a quarter of an hour on most. Linux only."""
-        return self.get_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+        return self.get_option(socket.IPPROTO_TCP, option_number("TCP_USER_TIMEOUT")) / 1000
 
     @user_timeout.setter
     def user_timeout(self, seconds: float) -> None:
         if not 0 <= check_time(seconds, "user_timeout") <= 0x7FFFFFFF / 1000:
             raise ValueError(f"user_timeout must be 0 to 2147483 seconds, not {seconds}")
-        self.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, -int(-seconds * 1000 // 1))
+        self.set_option(socket.IPPROTO_TCP, option_number("TCP_USER_TIMEOUT"), -int(-seconds * 1000 // 1))
 
     @property
     def ttl(self) -> int:

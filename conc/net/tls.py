@@ -108,7 +108,7 @@ async def connect_tls(
 
     Raises:
         OSError: nobody answers, or there is no such name, as for `connect_tcp`.
-        ssl.SSLCertVerificationError, ssl.SSLError, BrokenResource, TimeoutError: the handshake failed, as for `wrap_tls`.
+        ssl.SSLCertVerificationError, ssl.SSLError, BrokenResource, TimeoutError: the handshake failed, see `wrap_tls`.
         ValueError, TypeError: a bad argument, which is named.
 
     Checkpoint: always, and it waits.

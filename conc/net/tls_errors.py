@@ -30,7 +30,7 @@ MEANINGS: Final = {
     "UNSUPPORTED_PROTOCOL": "the other side wants a version of TLS that the SSL context does not allow",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the other side does not allow any version of TLS that the SSL context does",
     "NO_SHARED_CIPHER": "the SSL context and the other side have no cipher in common; does it have a certificate?",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the other side refused: it has no cipher in common with us, or wants a certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the other side refused: no cipher in common, or it wants a certificate",
     "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": "a record was tampered with on its way",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the client showed no certificate, and the SSL context wants one",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the other side wants a certificate: context.load_cert_chain(...)",

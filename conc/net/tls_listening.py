@@ -102,8 +102,8 @@ class TlsListener:
 
         Raises:
             ClosedResource, BusyResource, OSError: as for the listener below.
-            ssl.SSLError, BrokenResource, TimeoutError: this one's handshake failed, as for `wrap_tls`; it is closed, and
-                the next one may be well.
+            ssl.SSLError, BrokenResource, TimeoutError: this one's handshake failed, see `wrap_tls`; it is closed, and the
+                next one may be well.
 
         Checkpoint: always a cancel point; it waits for the handshake, and if no connection is there.
         If cancelled: no connection was accepted, or one that is closed.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc._os import inherited, unix_sockets
+from conc._os.sockets import AF_UNIX
 from conc._os.unix_sockets import FDS_AT_MOST
 from conc.errors import LimitExceeded
 from conc.io.descriptor_stream import READ_AT_MOST, SYSTEM_CALL
@@ -24,7 +25,7 @@ from conc.sync.semaphore import check_count
 if TYPE_CHECKING:
     from conc._kernel.task import Task
 
-FAMILIES: Final = (socket.AF_UNIX,)
+FAMILIES: Final = (AF_UNIX,)
 
 
 class PeerCredentials(NamedTuple):
@@ -255,7 +256,7 @@ async def listen_unix(path: UnixPath, *, mode: int | None = None, backlog: int =
 
 
 def _listen(network: Network, path: str, mode: int | None, backlog: int) -> UnixListener:
-    sock = network.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = network.socket(AF_UNIX, socket.SOCK_STREAM)
     file = None
     try:
         file = bind_to_path(network, sock, path, type=socket.SOCK_STREAM, mode=mode)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from typing import TypeAlias
 
+from conc._os.sockets import AF_UNIX
 from conc._os.unix_sockets import PATH_AT_MOST
 from conc.net.network import Network, Socket
 
@@ -118,7 +118,7 @@ def _remove_what_is_dead(network: Network, path: str, type: int) -> None:
     identity = network.identify(path)
     if identity is None:
         raise OSError(errno.EADDRINUSE, "there is a file of another kind")
-    probe = network.socket(socket.AF_UNIX, type)
+    probe = network.socket(AF_UNIX, type)
     try:
         number = probe.connect_ex(path)
     finally:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 WILDCARD: Final[dict[int, str]] = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 LOOPBACK: Final[dict[int, str]] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 LAST_PORT: Final = 0xFFFF
+BROADCAST: Final = "255.255.255.255"
 
 
 class NotSimulated(RuntimeError):
@@ -37,6 +38,16 @@ class Endpoint(NamedTuple):
     def is_loopback(self) -> bool:
         """Whether it never leaves its host."""
         return self.address == LOOPBACK[socket.AF_INET6] or self.address.startswith("127.")
+
+    @property
+    def is_multicast(self) -> bool:
+        """Whether it stands for a group."""
+        return ip_address(self.address).is_multicast
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether it stands for all hosts."""
+        return self.address == BROADCAST
 
     @property
     def sockaddr(self) -> tuple[Any, ...]:

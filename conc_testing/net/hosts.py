@@ -7,6 +7,8 @@ from typing import Final
 
 from conc_testing.net.addresses import Endpoint
 from conc_testing.net.stack import Stack
+from conc_testing.net.udp_ports import UdpPorts
+from conc_testing.net.unix_names import UnixNames
 
 
 class Host:
@@ -16,15 +18,19 @@ class Host:
         name: under which it is found.
         ipv4: its first address; `ipv6` likewise, which is None where there is no IPv6.
         addresses: all that it has.
-        stack: its kernel's part of the network.
+        stack: its kernel's part of the network: TCP.
+        udp: who has which port of UDP.
+        unix: who has which path, of Unix sockets.
     """
 
     stack: Stack
+    udp: UdpPorts
 
     def __init__(self, name: str, ipv4: str, ipv6: str | None) -> None:
         self.name = name
         self.ipv4 = ipv4
         self.ipv6 = ipv6
+        self.unix = UnixNames()
         self.addresses: dict[str, None] = dict.fromkeys(address for address in (ipv4, ipv6) if address is not None)
 
     def owns(self, endpoint: Endpoint) -> bool:

@@ -2,21 +2,20 @@
 
 What varies is drawn in a run that nobody searches from generators of each direction's own, seeded with the seed of the
 run: an extra packet on one link changes nothing on another. In a run of `explore` the search decides, at the sites
-``net.latency`` and ``net.loss``: the calm answer is the least latency and no loss.
+``net.latency``, ``net.loss`` and ``net.duplicate``: the calm answer is the least latency, no loss, and nothing twice.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from random import Random
 from typing import Final, Protocol
 
 from conc import current_time
 from conc.lowlevel import call_at
-from conc_testing.net.addresses import Endpoint
-from conc_testing.net.packets import Packet
+from conc_testing.net.packets import Datagram, Packet
 from conc_testing.sim.choices import choose, current_chooser
 
 LATENCIES: Final = 3  # of which a search may choose: the least, the middle, the most
@@ -35,10 +34,10 @@ class Wiring(Protocol):
     def is_held(self, path: Path) -> bool:
         """Whether packets have to wait."""
 
-    def arrived(self, packet: Packet) -> None:
+    def arrived(self, packet: Packet | Datagram) -> None:
         """A packet has reached its host."""
 
-    def lost(self, packet: Packet) -> None:
+    def lost(self, packet: Packet | Datagram) -> None:
         """A packet will never reach it."""
 
     def random(self, name: str) -> Random:
@@ -48,8 +47,8 @@ class Wiring(Protocol):
 class Path:
     """One direction of a link: from the host `source` to the host `target`.
 
-    Packets of one connection arrive in the order in which they were sent; those of different connections may overtake
-    one another if the latency varies.
+    Packets of one connection arrive in the order in which they were sent; those of different connections, and datagrams,
+    may overtake one another if the latency varies.
 
     Invariant: as many arrivals are set as there are packets in `_flows`, and no flow there is empty.
     """
@@ -59,16 +58,23 @@ class Path:
         self.target = target
         self.latency: Range | None = None
         self.loss = 0.0
+        self.duplication = 0.0
         self.bytes_per_second = math.inf
         self._wiring = wiring
         self._free_at = -math.inf
-        self._flows: dict[tuple[Endpoint, Endpoint], _Flow] = {}
-        self._held: deque[Packet] = deque()
+        self._flows: dict[Hashable, _Flow] = {}
+        self._held: deque[Packet | Datagram] = deque()
         self._latencies = self._lazily_random("latency")
         self._losses = self._lazily_random("loss")
+        self._duplicates = self._lazily_random("duplication")
 
-    def send(self, packet: Packet) -> None:
+    def send(self, packet: Packet | Datagram) -> None:
         """Let a packet set out. It arrives at once if nothing takes time."""
+        self._send_one(packet)
+        if isinstance(packet, Datagram) and self._doubles(packet):
+            self._send_one(packet.to(packet.host))
+
+    def _send_one(self, packet: Packet | Datagram) -> None:
         if self._stopped(packet):
             return
         if self._loses(packet):
@@ -77,7 +83,7 @@ class Path:
         now = current_time()
         leaves = self._free_at = max(now, self._free_at) + packet.size / self.bytes_per_second
         arrival = leaves + self._travel_time(packet)
-        key = (packet.source, packet.dest)
+        key = packet.flow
         flow = self._flows.get(key)
         if flow is None:
             if arrival <= now:
@@ -95,7 +101,7 @@ class Path:
             if not self._stopped(packet):
                 self._wiring.arrived(packet)
 
-    def _arrive(self, key: tuple[Endpoint, Endpoint]) -> None:
+    def _arrive(self, key: Hashable) -> None:
         """The first packet of a connection that is under way arrives, whichever arrival it is: so their order stands,
         whatever becomes of the order of what is due together."""
         flow = self._flows[key]
@@ -105,7 +111,7 @@ class Path:
         if not self._stopped(packet):
             self._wiring.arrived(packet)
 
-    def _stopped(self, packet: Packet) -> bool:
+    def _stopped(self, packet: Packet | Datagram) -> bool:
         """Whether a packet gets no further, here and now."""
         if self._wiring.is_cut(self):
             self._wiring.lost(packet)
@@ -115,20 +121,27 @@ class Path:
             return False
         return True
 
-    def _loses(self, packet: Packet) -> bool:
+    def _loses(self, packet: Packet | Datagram) -> bool:
         if not self.loss:
             return False
         if current_chooser() is None:
             return self._losses().random() < self.loss
-        return packet.number is not None and choose("net.loss", 2) == 1
+        return packet.matters and choose("net.loss", 2) == 1
 
-    def _travel_time(self, packet: Packet) -> float:
+    def _doubles(self, datagram: Datagram) -> bool:
+        if not self.duplication:
+            return False
+        if current_chooser() is None:
+            return self._duplicates().random() < self.duplication
+        return datagram.matters and choose("net.duplicate", 2) == 1
+
+    def _travel_time(self, packet: Packet | Datagram) -> float:
         least, most = self._wiring.default_latency if self.latency is None else self.latency
         if least == most:
             return least
         if current_chooser() is None:
             return self._latencies().uniform(least, most)
-        if packet.number is None:  # an acknowledgement: when it arrives matters little, and they are many
+        if not packet.matters:  # an acknowledgement: when it arrives matters little, and they are many
             return least
         return least + (most - least) * choose("net.latency", LATENCIES) / (LATENCIES - 1)
 
@@ -152,7 +165,7 @@ class _Flow:
     __slots__ = ("last", "packets")
 
     def __init__(self) -> None:
-        self.packets: deque[Packet] = deque()
+        self.packets: deque[Packet | Datagram] = deque()
         self.last = -math.inf
 
 
@@ -177,7 +190,8 @@ class Link:
         return self
 
     def loss(self, probability: float) -> Link:
-        """How many packets get lost. TCP sends them again: bytes come late, and after too many losses not at all.
+        """How many packets get lost. TCP sends them again: bytes come late, and after too many losses not at all. Of UDP
+        a lost datagram is lost.
 
         Args:
             probability: of each packet, at least 0 and less than 1.
@@ -189,6 +203,21 @@ class Link:
             raise ValueError(f"probability must be at least 0 and less than 1, not {probability!r}: use a partition")
         for path in self._paths:
             path.loss = probability
+        return self
+
+    def duplication(self, probability: float) -> Link:
+        """How many datagrams of UDP arrive twice; each of the two takes its own time. TCP is not affected.
+
+        Args:
+            probability: of each datagram, at least 0 and at most 1.
+
+        Raises:
+            ValueError: a bad argument.
+        """
+        if not 0 <= probability <= 1:
+            raise ValueError(f"probability must be 0 to 1, not {probability!r}")
+        for path in self._paths:
+            path.duplication = probability
         return self
 
     def bandwidth(self, bytes_per_second: float) -> Link:

@@ -54,6 +54,8 @@ class SimNetwork:
     none is of a process that has ended.
     """
 
+    slow_names = False  # a look-up takes the same time for all families
+
     def __init__(self, *, tcp: TcpSettings | None = None, ipv6: bool = True) -> None:
         self.names = Names()
         self.default_latency = (LATENCY_S, LATENCY_S)

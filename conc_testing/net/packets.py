@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from conc_testing.net.addresses import Endpoint
 
 HEADER: Final = 40  # bytes of addresses, ports and numbers, which take time on a slow link
+DATAGRAM_HEADER: Final = 28
 
 
 @dataclass(slots=True)
@@ -37,3 +39,48 @@ class Packet:
     def size(self) -> int:
         """In bytes, on the wire."""
         return HEADER + len(self.data)
+
+    @property
+    def flow(self) -> Hashable:
+        """Packets of one flow arrive in the order in which they were sent."""
+        return self.source, self.dest
+
+    @property
+    def matters(self) -> bool:
+        """Whether a search decides when it arrives, and whether it does: of the others there are too many."""
+        return self.number is not None
+
+
+@dataclass(slots=True, eq=False)
+class Datagram:
+    """A datagram on its way, or the word that nobody is there for one.
+
+    Attributes:
+        host: which it goes to: a group has its members on several.
+        refused: whether it says that an earlier one, from `dest` to `source`, found nobody.
+    """
+
+    source: Endpoint
+    dest: Endpoint
+    data: bytes = b""
+    host: str = ""
+    refused: bool = False
+
+    @property
+    def size(self) -> int:
+        """In bytes, on the wire."""
+        return DATAGRAM_HEADER + len(self.data)
+
+    @property
+    def flow(self) -> Hashable:
+        """Each is a flow of its own, so they may overtake one another."""
+        return self
+
+    @property
+    def matters(self) -> bool:
+        """Whether a search decides when it arrives, and whether it does."""
+        return not self.refused
+
+    def to(self, host: str) -> Datagram:
+        """The same one for a certain host."""
+        return replace(self, host=host)

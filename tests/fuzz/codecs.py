@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import FunctionType
 
+from conc.codec import DelimiterCodec, LengthDelimitedCodec, LinesCodec
 from tests.fuzz.codec_targets import TARGETS, check
 
 
@@ -22,7 +24,10 @@ def main(arguments: list[str]) -> int:
         print("skipped: atheris is not installed (pip install atheris; it has wheels for some versions of Python only)")
         return 0
     name = arguments[1]
-    atheris.instrument_all()
+    for codec in (LinesCodec, DelimiterCodec, LengthDelimitedCodec):  # not all of Python, which takes minutes
+        for attribute, value in list(vars(codec).items()):
+            if isinstance(value, FunctionType):
+                setattr(codec, attribute, atheris.instrument_func(value))
     atheris.Setup([arguments[0], *arguments[2:]], lambda data: check(name, data))
     atheris.Fuzz()
     return 0

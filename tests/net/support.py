@@ -12,6 +12,7 @@ import pytest
 
 import conc
 from conc._os.select_poller import SelectPoller
+from conc.io import AsyncRead
 from conc.lowlevel import Poller
 from conc.net import TcpStream, connect_tcp, listen_tcp
 from conc_testing import SimNetwork, VirtualClock
@@ -88,7 +89,7 @@ async def fill(stream: TcpStream, chunk: bytes = b"x" * 65_536) -> int:
             return stream.bytes_written - before
 
 
-async def read_all(stream: TcpStream, at_a_time: int = 65_536) -> bytes:
+async def read_all(stream: AsyncRead, at_a_time: int = 65_536) -> bytes:
     """Everything until the end."""
     parts = []
     while part := await stream.read(at_a_time):

@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,7 @@ async def test_a_socket_of_another_kind_is_refused_and_stays_as_it_was() -> None
         ssl.create_default_context().wrap_socket(socket.socket(), server_hostname="x") as tls,
     ):
         closed.close()
-        for take, sock, kind, text in (
+        refused: list[tuple[Any, Any, type[Exception], str]] = [
             (TcpStream.from_socket, listening, ValueError, "must not listen for connections"),
             (TcpStream.from_socket, datagrams, ValueError, "must be a stream socket"),
             (TcpStream.from_socket, unix, ValueError, "must be of the family AF_INET or AF_INET6"),
@@ -186,15 +187,15 @@ async def test_a_socket_of_another_kind_is_refused_and_stays_as_it_was() -> None
             (TcpListener.from_socket, client, ValueError, "must listen for connections"),
             (TcpListener.from_socket, unix, ValueError, "must be of the family"),
             (UnixListener.from_socket, unix, ValueError, "must listen for connections"),
-        ):
+        ]
+        for take, other, kind, text in refused:
             with pytest.raises(kind, match=f"^sock {text}"):
-                take(sock)  # type: ignore[operator]
+                take(other)
         with pytest.raises(OSError, match=r"cannot use .* as a connection: ") as caught:
             TcpStream.from_socket(fresh)
         assert caught.value.errno == errno.ENOTCONN
-        assert all(
-            sock.fileno() >= 0 and os.get_blocking(sock.fileno()) for sock in (listening, datagrams, fresh, unix)
-        )
+        for sock in (listening, datagrams, fresh, unix):
+            assert os.get_blocking(sock.fileno())
 
 
 async def test_a_listener_that_was_inherited_is_shared_with_who_made_it() -> None:

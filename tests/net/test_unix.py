@@ -176,9 +176,7 @@ async def test_who_may_connect_is_said_before_anybody_can(path: Path) -> None:
 
 async def test_a_path_that_is_too_long_is_refused_in_words(tmp_path: Path) -> None:
     for attempt in (listen_unix, connect_unix):
-        with pytest.raises(
-            OSError, match=r"path has .* bytes, but the address of a Unix socket has room for"
-        ) as caught:
+        with pytest.raises(OSError, match=r"path has .* bytes, but .* has room for") as caught:
             await attempt(tmp_path / ("x" * 200))
         assert caught.value.errno == errno.ENAMETOOLONG
 

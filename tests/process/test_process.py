@@ -8,6 +8,7 @@ import pytest
 
 import conc
 from conc._kernel.current import current_worker
+from conc._kernel.suspend import GRANTED
 from conc._os.poller import READ
 from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.io import BufReader
@@ -94,6 +95,21 @@ async def test_a_cancellation_that_comes_with_the_end_is_raised_at_the_next_canc
                 pass
             current_worker().descriptors.notify([(process._ending._fd, READ)])  # granted, and not run yet
             task.cancel()
+        assert task.join_nowait() == 0
+
+
+async def test_a_false_alarm_does_not_end_a_wait() -> None:
+    async with Process(["cat"], stdin=PIPE) as process:
+        async with conc.open_nursery() as nursery:
+            task = nursery.start_soon(process.wait)
+            for _ in range(3):
+                await until_parked(task)
+                current_worker().descriptors.notify([(process._ending._fd, READ)])
+                assert task.wait is GRANTED
+                while task.wait is GRANTED:
+                    await conc.checkpoint()
+                assert task.outcome is None
+            await process.stdin.aclose()
         assert task.join_nowait() == 0
 
 

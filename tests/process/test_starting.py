@@ -68,7 +68,7 @@ async def test_a_program_is_looked_for_in_the_path_that_it_gets(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pipes", [{}, {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}, {"pty": True}])
-def test_without_descriptors_nothing_is_started_or_left(pipes: dict[str, int], means: str) -> None:
+def test_without_descriptors_nothing_is_started_or_left(pipes: dict[str, object], means: str) -> None:
     outcomes = []
 
     async def main(spare: int) -> None:

@@ -20,10 +20,10 @@ Pair = Callable[[], Any]
 
 def in_memory(version: ssl.TLSVersion, *, swapped: bool = False, **options: Any) -> Pair:
     """Makes pairs over a duplex: the client first, or the server."""
-    contexts = {"client_side": client_context(version=version), "server_side": server_context(version=version)}
+    ours, theirs = client_context(version=version), server_context(version=version)
 
     async def make() -> tuple[TlsStream, TlsStream]:
-        client, server = await speak_tls(*duplex(**options), **contexts)
+        client, server = await speak_tls(*duplex(**options), client_side=ours, server_side=theirs)
         return (server, client) if swapped else (client, server)
 
     return make

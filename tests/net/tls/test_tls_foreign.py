@@ -156,7 +156,7 @@ def test_an_asyncio_server_is_spoken_to() -> None:
 
     async def main() -> None:
         async with conc.open_nursery() as nursery:
-            nursery.start_soon(to_thread, asyncio.run, serve())
+            nursery.start_soon(lambda: to_thread(lambda: asyncio.run(serve())))
             await to_thread(listening.wait)
             session: ssl.SSLSession | None = None
             context = client_context()

@@ -73,10 +73,10 @@ async def test_a_server_that_wants_a_certificate_knows_the_client() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS, ids=["1.3", "1.2"])
 async def test_a_later_connection_resumes_the_session_of_an_earlier_one(version: ssl.TLSVersion) -> None:
-    contexts = {"client_side": client_context(version=version), "server_side": server_context(version=version)}
+    ours, theirs = client_context(version=version), server_context(version=version)
 
     async def exchange(session: ssl.SSLSession | None) -> tuple[bool, bool, ssl.SSLSession | None]:
-        client, server = await speak_tls(*duplex(), **contexts, session=session)
+        client, server = await speak_tls(*duplex(), client_side=ours, server_side=theirs, session=session)
         async with client, server:
             await server.write_all(b"hello")
             assert await read_exactly(client, 5) == b"hello"
