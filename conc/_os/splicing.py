@@ -21,7 +21,7 @@ CAN_SPLICE: Final = sys.platform == "linux" and hasattr(os, "splice")
 
 def is_real(endpoint: object) -> bool:
     """Whether this is a socket or a pipe of the system, and not of a simulation."""
-    return CAN_SPLICE and type(endpoint) in (socket.socket, File)
+    return CAN_SPLICE and (isinstance(endpoint, socket.socket) or type(endpoint) is File)
 
 
 class Sluice:

@@ -102,7 +102,7 @@ class TlsListener:
 
         Raises:
             ClosedResource, BusyResource, OSError: as for the listener below.
-            ssl.SSLError, BrokenResource, TimeoutError: this one's handshake failed, see `wrap_tls`; it is closed, and the
+            ssl.SSLError, BrokenResource, TimeoutError: this one's handshake failed, see `wrap_tls`; it is closed, the
                 next one may be well.
 
         Checkpoint: always a cancel point; it waits for the handshake, and if no connection is there.

@@ -130,7 +130,7 @@ class TlsStream(TlsWire):
         try:
             data = machine.take(max_bytes)
             while data is None:
-                if machine.outgoing.pending or machine.failure or self._unsent or self._truncated or self._processed:
+                if machine.outgoing.pending or self._unsent or self._truncated or machine.failure or self._is_awaited:
                     if not await self._receive():
                         return b""
                     data = machine.take(max_bytes)
@@ -145,7 +145,7 @@ class TlsStream(TlsWire):
             self._refuse_closed()
         finally:
             self._reader = None
-            if self._processed is not None:
+            if self._is_awaited:
                 self._let_writer_go_on()
 
     def read_nowait(self, max_bytes: int) -> bytes:
@@ -204,7 +204,7 @@ class TlsStream(TlsWire):
             self._refuse_closed()
         finally:
             self._reader = None
-            if self._processed is not None:
+            if self._is_awaited:
                 self._let_writer_go_on()
 
     # ---- writing --------------------------------------------------------------------------------------------------

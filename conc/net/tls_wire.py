@@ -39,6 +39,7 @@ class TlsWire:
 
     __slots__ = (
         "_closed",
+        "_is_awaited",
         "_lent",
         "_machine",
         "_mark",
@@ -67,7 +68,8 @@ class TlsWire:
         self._sender: Task[Any] | None = None
         self._relief: Event | None = None
         self._lent: Event | None = None
-        self._processed: Event | None = None  # for a writer that waits until a reader has read
+        self._processed = NEVER  # for a writer that waits until a reader has read
+        self._is_awaited = False  # whether one does
         self._unsent = b""
         self._mark = 0
         self._truncated = False  # whether `raw` has ended
@@ -78,7 +80,7 @@ class TlsWire:
 
     async def _receive(self) -> bool:
         """Wait for ciphertext, unless nothing more comes: then False. If something is to be sent, send it meanwhile."""
-        if self._processed is not None:
+        if self._is_awaited:
             self._let_writer_go_on()
         if self._has_ended():
             return False
