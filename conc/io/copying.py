@@ -114,6 +114,7 @@ class Copy:
                     break
                 if may_splice and len(data) == PIECE:  # there is much
                     may_splice = False
+                    verb = "reading from"
                     splice = splice_between(self, reader, writer)
                     if splice is not None:
                         self._ended = await splice.run()

@@ -68,7 +68,7 @@ class TlsWire:
         self._sender: Task[Any] | None = None
         self._relief: Event | None = None
         self._lent: Event | None = None
-        self._processed = NEVER  # for a writer that waits until a reader has read
+        self._processed: Event | None = None  # for a writer that waits until a reader has read
         self._is_awaited = False  # whether one does
         self._unsent = b""
         self._mark = 0
@@ -149,6 +149,7 @@ class TlsWire:
 
     def _let_writer_go_on(self) -> None:
         """What has come was processed, so a writer that has waited for that may look again."""
+        self._is_awaited = False
         processed, self._processed = self._processed, None
         if processed is not None:
             processed.set()
@@ -204,7 +205,9 @@ class TlsWire:
         """Wait until something has come and was processed: in a renegotiation, the SSL object first wants to read."""
         if self._reader is not None:
             processed = self._processed = Event()
-            await processed.wait()
+            self._is_awaited = True
+            if self._reader is not None:  # looked at again, for it may be in another strand
+                await processed.wait()
         else:
             self._reader = task
             lent = self._lent = Event()

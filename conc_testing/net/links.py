@@ -47,8 +47,8 @@ class Wiring(Protocol):
 class Path:
     """One direction of a link: from the host `source` to the host `target`.
 
-    Packets of one connection arrive in the order in which they were sent; those of different connections, and datagrams,
-    may overtake one another if the latency varies.
+    Packets of one connection arrive in the order in which they were sent; those of different connections may overtake
+    one another if the latency varies, and so may datagrams.
 
     Invariant: as many arrivals are set as there are packets in `_flows`, and no flow there is empty.
     """
@@ -190,8 +190,8 @@ class Link:
         return self
 
     def loss(self, probability: float) -> Link:
-        """How many packets get lost. TCP sends them again: bytes come late, and after too many losses not at all. Of UDP
-        a lost datagram is lost.
+        """How many packets get lost. TCP sends them again: bytes come late, and after too many losses not at all. UDP
+        does not: what is lost is lost.
 
         Args:
             probability: of each packet, at least 0 and less than 1.

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from conc_testing.net.descriptors import SimDescriptor
 from conc_testing.net.hosts import Host
-from conc_testing.net.sockets import SimSocket
 
 
 class Line(NamedTuple):
-    """One connection, or one that listens."""
+    """One connection, or one that listens, or a socket of UDP."""
 
     state: str
-    """``"ESTABLISHED"``, ``"LISTEN"`` and so on."""
+    """``"ESTABLISHED"``, ``"LISTEN"`` and so on; ``"UDP"``."""
     local: str
     """The address of this end."""
     remote: str
-    """The address of the other end; ``"*"`` of one that listens."""
+    """The address of the other end; ``"*"`` of one that has none."""
     unread: int
     """Bytes that have arrived and wait for the program; of one that listens, connections that wait to be accepted."""
     unsent: int
@@ -27,7 +27,8 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Netstat:
-    """All connections of a host at one moment, in the order in which they began; those that listen come first."""
+    """All connections of a host at one moment, in the order in which they began; those that listen come first, and the
+    sockets of UDP last."""
 
     host: str
     lines: tuple[Line, ...]
@@ -74,9 +75,9 @@ class OpenSocket(NamedTuple):
     """The line that made it."""
 
     @classmethod
-    def of(cls, sock: SimSocket) -> OpenSocket:
+    def of(cls, sock: SimDescriptor) -> OpenSocket:
         """How a socket stands."""
-        remote = "" if sock.connection is None else str(sock.connection.remote)
+        remote = "" if sock.remote is None else str(sock.remote)
         return cls(sock.process.host.name, sock.state, str(sock.local), remote, sock.place)
 
     def __str__(self) -> str:
@@ -89,4 +90,5 @@ def netstat(host: Host) -> Netstat:
     stack = host.stack
     lines = [Line("LISTEN", str(endpoint), "*", len(listener), 0) for endpoint, listener in stack.listening()]
     lines += [Line(one.state, str(one.local), str(one.remote), one.unread, one.unsent) for one in stack.connections()]
+    lines += [Line("UDP", str(one.bound), str(one.peer or "*"), one.unread, 0) for one in host.udp.sockets()]
     return Netstat(host.name, tuple(lines))

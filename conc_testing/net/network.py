@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from ipaddress import ip_address
 from itertools import count
@@ -14,24 +14,25 @@ from typing import Final
 
 from conc.lowlevel import current_runtime
 from conc.net.addresses import AddressInfo
-from conc_testing.net.addresses import Endpoint, NotSimulated, system_error
+from conc_testing.net.addresses import Endpoint, system_error
+from conc_testing.net.descriptors import SimDescriptor, SocketT
 from conc_testing.net.faults import Hold, Obstacle, Partition, names_of
 from conc_testing.net.hosts import CURRENT_PROCESS, Host, Process
+from conc_testing.net.kinds import make_pair, maker_of
 from conc_testing.net.links import Link, Path, check_latency
 from conc_testing.net.names import Names
 from conc_testing.net.netstat import Netstat, OpenSocket, netstat
-from conc_testing.net.packets import Packet
+from conc_testing.net.packets import Datagram, Packet
 from conc_testing.net.poller import FIRST_FD, SimPoller
 from conc_testing.net.settings import TcpSettings
-from conc_testing.net.sockets import SimSocket
 from conc_testing.net.stack import Stack
+from conc_testing.net.udp_ports import UdpPorts
 from conc_testing.sim.choices import fault
 
 LOCAL: Final = "local"
 LATENCY_S: Final = 0.001
 FIRST_IPV4: Final = ip_address("10.0.0.0")
 FIRST_IPV6: Final = ip_address("fd00::")
-AF_UNIX: Final = getattr(socket, "AF_UNIX", None)
 
 
 class SimNetwork:
@@ -66,11 +67,11 @@ class SimNetwork:
         self._paths: dict[tuple[str, str], Path] = {}
         self._partitions: list[Obstacle] = []
         self._holds: list[Obstacle] = []
-        self._sockets: dict[int, SimSocket] = {}
+        self._sockets: dict[int, SimDescriptor] = {}
         self._left: list[OpenSocket] = []
         self._fds = count(FIRST_FD)
         self._poller: SimPoller | None = None
-        self._arrivals: deque[tuple[Host, Packet]] = deque()
+        self._arrivals: deque[tuple[Host, Packet | Datagram]] = deque()
         self._delivering = False
         self._local = Process(self.add_host(LOCAL))
 
@@ -90,6 +91,7 @@ class SimNetwork:
         self.names.set(name, ipv4)
         host = Host(name, ipv4, ipv6)
         host.stack = Stack(self._tcp, partial(self._transmit, host), partial(self._lost_at, host))
+        host.udp = UdpPorts(partial(self.send_datagram, host))
         self._hosts[name] = host
         for address in host.addresses:
             self._owners[address] = host
@@ -237,22 +239,28 @@ class SimNetwork:
 
     # ---- for conc.net: conc.net.network.Network -----------------------------------------------------------------
 
-    def socket(self, family: int, type: int, proto: int = 0) -> SimSocket:
+    def socket(self, family: int, type: int, proto: int = 0) -> SimDescriptor:
         """A new socket of the current host."""
-        if type != socket.SOCK_STREAM or family not in (socket.AF_INET, socket.AF_INET6):
-            what = "a Unix socket" if family == AF_UNIX else "UDP" if type == socket.SOCK_DGRAM else "such a socket"
-            raise NotSimulated(f"{what} (family {int(family)}, type {int(type)}) is not simulated, only TCP is")
-        if proto not in (0, socket.IPPROTO_TCP):
-            raise NotSimulated(f"the protocol {proto} is not simulated, only TCP is")
+        make = maker_of(family, type, proto)
         if family == socket.AF_INET6 and not self._ipv6:
             raise system_error(errno.EAFNOSUPPORT)
-        self._check_run()
-        process = self.current_process()
-        if process.has_ended:
-            raise system_error(errno.ENETDOWN)
-        if fault("fault.net.socket"):
-            raise system_error(errno.EMFILE)
-        return self.new_socket(process, family)
+        return self.enter(partial(make, self, self._opening_process()))
+
+    def pair(self, type: int) -> tuple[SimDescriptor, SimDescriptor]:
+        """Two Unix sockets of the current host that are connected with each other."""
+        return make_pair(type, self, self._opening_process())
+
+    def identify(self, path: str) -> object:
+        """Which file of the current host the Unix socket at a path is; None if there is none."""
+        return self.current_process().host.unix.identify(path)
+
+    def unlink(self, path: str) -> None:
+        """Remove the file of a Unix socket from the current host."""
+        self.current_process().host.unix.unlink(path)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Say who may connect to a Unix socket of the current host; nobody is refused by that."""
+        self.current_process().host.unix.set_mode(path, mode)
 
     async def resolve(
         self, host: str | None, port: int, *, family: int = 0, type: int = 0, flags: int = 0
@@ -269,7 +277,7 @@ class SimNetwork:
         """
         self._check_run()
         kind = type or socket.SOCK_STREAM
-        proto = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else 0
+        proto = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else socket.IPPROTO_UDP
         ends = [Endpoint(address, port) for address in await self.names.look_up(host, family, flags)]
         return [(end.family, kind, proto, "", end.sockaddr) for end in ends]
 
@@ -284,10 +292,11 @@ class SimNetwork:
 
     # ---- for sockets and links ----------------------------------------------------------------------------------
 
-    def new_socket(self, process: Process, family: int) -> SimSocket:
-        """A socket of a process."""
+    def enter(self, make: Callable[[int], SocketT]) -> SocketT:
+        """A new socket, made with a number that nobody has."""
         fd = next(self._fds)
-        sock = self._sockets[fd] = SimSocket(self, process, family, fd)
+        sock = make(fd)
+        self._sockets[fd] = sock
         return sock
 
     def closed(self, fd: int) -> None:
@@ -317,13 +326,29 @@ class SimNetwork:
         """Whether packets have to wait."""
         return any(hold.blocks(path) for hold in self._holds)
 
-    def arrived(self, packet: Packet) -> None:
-        """A packet has reached its host."""
-        self._deliver(self._owners[packet.dest.address], packet)
+    def send_datagram(self, host: Host, datagram: Datagram, *, hops: int = 1, loops: bool = True) -> None:
+        """Let a datagram set out from a host: to one, to all, or to those that have members of a group."""
+        dest = datagram.dest
+        targets = self._hosts.values() if dest.is_multicast or dest.is_broadcast else [self._host_of(dest, host)]
+        for target in targets:
+            if dest.is_multicast and not (target.udp.has_member(dest.address) and (loops if target is host else hops)):
+                continue
+            if target is host:
+                self._deliver(host, datagram.to(target.name))
+            else:
+                self._path(host.name, target.name).send(datagram.to(target.name))
 
-    def lost(self, packet: Packet) -> None:
-        """A packet will never reach it."""
-        self._lost_at(self._owners[packet.dest.address], packet)
+    def arrived(self, packet: Packet | Datagram) -> None:
+        """A packet has reached its host."""
+        if isinstance(packet, Datagram):
+            self._deliver(self._hosts[packet.host], packet)
+        else:
+            self._deliver(self._owners[packet.dest.address], packet)
+
+    def lost(self, packet: Packet | Datagram) -> None:
+        """A packet will never reach it; of a datagram nobody hears that."""
+        if isinstance(packet, Packet):
+            self._lost_at(self._owners[packet.dest.address], packet)
 
     def random(self, name: str) -> Random:
         """A generator of numbers for one purpose, seeded by the run."""
@@ -339,6 +364,16 @@ class SimNetwork:
             )
         if self._poller is None:
             raise RuntimeError("a simulated network brings its own poller: leave poller= out where you give network=")
+
+    def _opening_process(self) -> Process:
+        """Who opens a socket now; raises what opening one raises."""
+        self._check_run()
+        process = self.current_process()
+        if process.has_ended:
+            raise system_error(errno.ENETDOWN)
+        if fault("fault.net.socket"):
+            raise system_error(errno.EMFILE)
+        return process
 
     def _groups(
         self, a: str | Iterable[str], b: str | Iterable[str] | None
@@ -373,7 +408,7 @@ class SimNetwork:
         else:
             self._path(host.name, target.name).send(packet)
 
-    def _deliver(self, host: Host, packet: Packet) -> None:
+    def _deliver(self, host: Host, packet: Packet | Datagram) -> None:
         """Give a packet to a host; one after another, for what it does may send others."""
         self._arrivals.append((host, packet))
         if self._delivering:
@@ -382,7 +417,10 @@ class SimNetwork:
         try:
             while self._arrivals:
                 target, arrived = self._arrivals.popleft()
-                target.stack.receive(arrived)
+                if isinstance(arrived, Datagram):
+                    target.udp.receive(arrived)
+                else:
+                    target.stack.receive(arrived)
         finally:
             self._delivering = False
 
@@ -399,6 +437,8 @@ class SimNetwork:
             assert not sock.process.has_ended, "a socket has outlived its process"
         for host in self._hosts.values():
             host.stack._check()
+            host.udp._check()
+            host.unix._check()
         for path in self._paths.values():
             path._check()
         if self._poller is not None:

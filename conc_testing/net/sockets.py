@@ -5,91 +5,51 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import Any, Final, NoReturn, Protocol
+from functools import partial
+from typing import Any, ClassVar, Final
 
 from conc.io.stream import Buffer
 from conc_testing.net.addresses import LOOPBACK, WILDCARD, Endpoint, NotSimulated, endpoint_of, system_error
 from conc_testing.net.connection import OPEN, SYN_SENT, Connection
+from conc_testing.net.descriptors import HUP, READ, WRITE, Books, Option, SimDescriptor
 from conc_testing.net.hosts import Process
 from conc_testing.net.listening import Listener
 from conc_testing.net.ports import Binding
 from conc_testing.sim.choices import fault
-from conc_testing.sim.created import place_of_caller
-
-# The flags of conc.lowlevel.Poller.
-READ: Final = 1
-WRITE: Final = 2
-HUP: Final = 4
 
 REUSE: Final = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
 LINGER: Final = (socket.SOL_SOCKET, socket.SO_LINGER)
-ERROR: Final = (socket.SOL_SOCKET, socket.SO_ERROR)
 NO_DELAY: Final = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
 ONLY_V6: Final = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-OPTIONS: Final = (REUSE, LINGER, NO_DELAY, ONLY_V6)
 
 
-class Books(Protocol):
-    """What a socket asks of the network that it is part of."""
-
-    def new_socket(self, process: Process, family: int) -> SimSocket:
-        """A socket of a process."""
-
-    def has_address(self, address: str) -> bool:
-        """Whether some host has it."""
-
-    def edge(self, fd: int) -> None:
-        """A socket may have become ready for something."""
-
-    def closed(self, fd: int) -> None:
-        """A socket was closed."""
-
-
-class SimSocket:
+class SimSocket(SimDescriptor):
     """A TCP socket of one process: fresh, or one that listens, or one end of a connection.
 
     It does what Linux does. Writes go out at once, with or without TCP_NODELAY.
 
     Attributes:
-        process: whose it is.
-        place: the line of the program that made it.
+        connection: the end of a connection; None while there is none.
 
     Invariant: at most one of `_listener` and `connection` is there; with either there is a binding, until it is closed.
     """
 
+    known_options: ClassVar[frozenset[Option]] = frozenset((REUSE, LINGER, NO_DELAY, ONLY_V6))
+
     def __init__(self, network: Books, process: Process, family: int, fd: int) -> None:
-        self.process = process
-        self.family = family
-        self.place = place_of_caller()
+        super().__init__(network, process, family, fd)
         self.connection: Connection | None = None
-        self._network = network
-        self._fd = fd
-        self._options: dict[tuple[int, int], int] = {}
         self._binding: Binding | None = None
         self._listener: Listener | None = None
         self._told_of_connection = False
 
     # ---- the interface of a socket ----------------------------------------------------------------------------
 
-    def fileno(self) -> int:
-        """The descriptor; -1 once closed."""
-        return self._fd
-
     def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
         """Set an option. Raises NotSimulated if it has no model."""
-        self._check_open()
-        if (level, option) not in OPTIONS:
-            raise NotSimulated(f"the option {option} of level {level} of a socket is not simulated")
-        self._options[level, option] = _lingers(value) if isinstance(value, bytes) else value
-
-    def getsockopt(self, level: int, option: int, /) -> int:
-        """Ask for an option: SO_ERROR tells, once, how connecting has ended."""
-        self._check_open()
-        if (level, option) == ERROR:
-            return 0 if self.connection is None else self.connection.take_failure()
-        if (level, option) not in OPTIONS:
-            raise NotSimulated(f"the option {option} of level {level} of a socket is not simulated")
-        return self._options.get((level, option), 0)
+        if (level, option) == LINGER and isinstance(value, bytes):
+            value = _lingers(value)
+        super().setsockopt(level, option, value)
 
     def getsockname(self) -> Any:
         """The address of this end."""
@@ -140,7 +100,7 @@ class SimSocket:
         if fault("fault.net.accept"):
             raise system_error(errno.EMFILE)
         connection = self._listener.take()
-        sock = self._network.new_socket(self.process, self.family)
+        sock = self._network.enter(partial(SimSocket, self._network, self.process, self.family))
         sock._options = dict(self._options)
         sock.connection = connection
         sock._told_of_connection = True
@@ -208,27 +168,6 @@ class SimSocket:
             raise NotSimulated("shutdown is simulated for SHUT_WR only; to end reading close the socket")
         self._connected(errno.ENOTCONN).close_write()
 
-    def close(self) -> None:
-        """Close it: what was written is still delivered, unless bytes have come that nobody read."""
-        fd, self._fd = self._fd, -1
-        if fd == -1:
-            return
-        self._network.closed(fd)
-        stack = self.process.host.stack
-        if self._listener is not None:
-            assert self._binding is not None
-            stack.stop_listening(self._binding)
-            self._listener.close()
-        elif self.connection is not None:
-            self.connection.close(abort=bool(self._options.get(LINGER)))
-        elif self._binding is not None:
-            stack.ports.release(self._binding)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if hasattr(socket.socket, name):
-            raise AttributeError(f"socket.{name} is not simulated; conc.net asks for what stands in conc.net.Socket")
-        raise AttributeError(f"a socket has no {name}")
-
     # ---- for the network --------------------------------------------------------------------------------------
 
     @property
@@ -246,9 +185,13 @@ class SimSocket:
         return "CLOSED" if self._listener is None else "LISTEN"
 
     @property
-    def is_silent(self) -> bool:
-        """Whether its process stands still; if that were told of bytes, they would be read for it."""
-        return self.process.is_paused
+    def remote(self) -> Endpoint | None:
+        """The address of the other end."""
+        return None if self.connection is None else self.connection.remote
+
+    def take_failure(self) -> int:
+        """The error that nobody has been told, which is told by that; 0 if there is none."""
+        return 0 if self.connection is None else self.connection.take_failure()
 
     def flags(self) -> int:
         """What it is ready for, as a poller says it."""
@@ -259,10 +202,6 @@ class SimSocket:
         flags = READ if self.connection.readable else 0
         flags |= WRITE if self.connection.writable else 0
         return flags | (HUP if self.connection.hung_up else 0)
-
-    def edge(self) -> None:
-        """It may have become ready for something."""
-        self._network.edge(self._fd)
 
     # ---- behind the interface ---------------------------------------------------------------------------------
 
@@ -293,14 +232,17 @@ class SimSocket:
             raise system_error(otherwise)
         return self.connection
 
-    def _check_open(self) -> None:
-        if self._fd == -1:
-            raise system_error(errno.EBADF)
-
-    def __repr__(self) -> str:
-        remote = "" if self.connection is None else f" to {self.connection.remote}"
-        state = "closed" if self._fd == -1 else self.state
-        return f"<SimSocket of {self.process.host.name!r}, {self.local}{remote}, {state}>"
+    def _let_go(self) -> None:
+        """What was written is still delivered, unless bytes have come that nobody read."""
+        stack = self.process.host.stack
+        if self._listener is not None:
+            assert self._binding is not None
+            stack.stop_listening(self._binding)
+            self._listener.close()
+        elif self.connection is not None:
+            self.connection.close(abort=bool(self._options.get(LINGER)))
+        elif self._binding is not None:
+            stack.ports.release(self._binding)
 
 
 def _lingers(value: bytes) -> int:

@@ -31,6 +31,10 @@ class Receiver(Protocol):
     def reuses_port(self) -> bool:
         """Whether it shares its port, and the senders are shared out (SO_REUSEPORT)."""
 
+    @property
+    def unread(self) -> int:
+        """How many bytes wait for the program."""
+
     def is_member(self, group: str) -> bool:
         """Whether it has joined a group."""
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,7 +15,10 @@ from conc.errors import BrokenResource, BusyResource, ClosedResource, WouldBlock
 from conc.io import AsyncRead, AsyncWrite, PipeReader, PipeWriter, open_pipe
 from conc.net import connect_tcp, listen_tcp
 from conc_testing import settle
+from tests.io.waiting import until_it_waits
 from tests.net.support import run
+
+T = TypeVar("T")
 
 MUCH = bytes(range(256)) * 1024  # more than a pipe holds
 
@@ -186,7 +189,10 @@ async def ends(kind: str) -> AsyncIterator[tuple[Any, Any]]:
             yield server, client
 
 
-KINDS = pytest.mark.parametrize("kind", ["pipe", "tcp"])
+def on_every_kind(test: T) -> T:
+    """On real time: what is written to a socket takes a moment of its own to arrive."""
+    marked: T = pytest.mark.conc(clock="real")(pytest.mark.parametrize("kind", ["pipe", "tcp"])(test))
+    return marked
 
 
 async def arrival(reader: Any, at_most: int) -> bytes:
@@ -202,7 +208,7 @@ async def arrival(reader: Any, at_most: int) -> bytes:
     raise AssertionError("fail_after lets nothing pass")
 
 
-@KINDS
+@on_every_kind
 async def test_read_nowait_returns_what_is_there(kind: str) -> None:
     async with ends(kind) as (reader, writer):
         with pytest.raises(WouldBlock, match="nothing is there to read from <"):
@@ -221,14 +227,14 @@ async def test_read_nowait_returns_what_is_there(kind: str) -> None:
             reader.read_nowait(1)
 
 
-@KINDS
+@on_every_kind
 async def test_read_waits_well_after_read_nowait_and_the_other_way_round(kind: str, nursery: conc.Nursery) -> None:
     async with ends(kind) as (reader, writer):
         with pytest.raises(WouldBlock):
             reader.read_nowait(1)
         for number in range(20):
             reading = nursery.start_soon(reader.read, 10)
-            await settle()
+            await until_it_waits(reading)
             with pytest.raises(BusyResource):
                 reader.read_nowait(1)
             await writer.write_all(b"%d" % number)
@@ -239,12 +245,12 @@ async def test_read_waits_well_after_read_nowait_and_the_other_way_round(kind: s
             assert await arrival(reader, 10) == b"x"
 
 
-@KINDS
+@on_every_kind
 async def test_read_into_fills_the_beginning_of_a_buffer(kind: str, nursery: conc.Nursery) -> None:
     async with ends(kind) as (reader, writer):
         buffer = bytearray(b"........")
         reading = nursery.start_soon(reader.read_into, buffer)
-        await settle()
+        await until_it_waits(reading)
         with pytest.raises(BusyResource):
             await reader.read_into(bytearray(1))
         await writer.write_all(b"abc")
@@ -256,7 +262,7 @@ async def test_read_into_fills_the_beginning_of_a_buffer(kind: str, nursery: con
         assert [await reader.read_into(buffer), await reader.read_into(buffer)] == [6, 0]
 
 
-@KINDS
+@on_every_kind
 async def test_a_cancelled_read_into_takes_no_byte(kind: str) -> None:
     async with ends(kind) as (reader, writer):
         buffer = bytearray(3)
@@ -271,7 +277,7 @@ async def test_a_cancelled_read_into_takes_no_byte(kind: str) -> None:
         assert (await reader.read_into(buffer), bytes(buffer)) == (3, b"abc")
 
 
-@KINDS
+@on_every_kind
 @pytest.mark.parametrize(("buffer", "kind_of_error"), [(b"abc", TypeError), (bytearray(), ValueError), (3, TypeError)])
 async def test_a_buffer_that_cannot_be_filled_is_refused(
     kind: str, buffer: Any, kind_of_error: type[Exception]

@@ -152,9 +152,7 @@ def test_a_closed_descriptor_is_an_error_that_says_so() -> None:
     """
     with program(text, stdout=PIPE, preexec_fn=lambda: os.close(0)) as process:
         assert process.stdout is not None
-        assert process.stdout.read() == (
-            b"[Errno 9] cannot open standard input (descriptor 0): it is closed\n"
-        )
+        assert process.stdout.read() == (b"[Errno 9] cannot open standard input (descriptor 0): it is closed\n")
 
 
 def test_a_directory_cannot_be_read() -> None:

@@ -278,15 +278,22 @@ async def test_an_address_of_the_wrong_family_is_refused_in_words() -> None:
 
 @on_every_network
 async def test_a_name_is_looked_up_before_it_is_sent_to() -> None:
-    async with await bind_udp("127.0.0.1", 0, family=socket.AF_INET) as one, await bind_udp(None, 0) as both:
-        await both.send_to(b"by name", ("localhost", one.local_address[1]))
-        await one.send_to(b"by name", ("localhost", both.local_address[1]))
-        assert await one.receive() == b"by name"
-        assert await both.receive() == b"by name"
+    async with udp_pair() as (one, other), await bind_udp(None, 0) as both:
+        await one.send_to(b"by name", ("localhost", other.local_address[1]))
+        assert await other.receive_from() == (b"by name", one.local_address)
+        await both.send_to(b"to itself", ("localhost", both.local_address[1]))
+        assert await both.receive() == b"to itself"
         with pytest.raises(ValueError, match="send_to looks names up"):
             one.send_to_nowait(b"x", ("localhost", 9))
         with pytest.raises(socket.gaierror, match=r"nowhere\.invalid"):
             await one.send_to(b"x", ("nowhere.invalid", 9))
+
+
+@on_every_network
+async def test_the_family_of_a_name_can_be_chosen() -> None:
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        async with await bind_udp("localhost", 0, family=family) as sock:
+            assert sock.local_address[0] == host
 
 
 @on_every_network

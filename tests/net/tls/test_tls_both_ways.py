@@ -116,6 +116,24 @@ async def test_a_writer_that_has_to_read_waits_for_a_reader_that_does() -> None:
             assert await read_exactly(server, 7) == b"written"
 
 
+async def test_a_writer_that_has_to_read_goes_on_when_half_a_record_has_come() -> None:
+    async with tls_pair() as (client, server):
+        record = server._machine.seal(b"whole")
+        came: list[bool] = []
+        refuse_to_write(client, lambda: bool(came))
+        async with conc.open_nursery() as nursery:
+            reading = nursery.start_soon(client.read, 10)
+            await conc.sleep(1)
+            nursery.start_soon(client.write_all, b"written")
+            await conc.sleep(1)
+            came.append(True)
+            await server.raw.write_all(record[:10])
+            assert await read_exactly(server, 7) == b"written"
+            assert reading.outcome is None
+            await server.raw.write_all(record[10:])
+            assert await reading.join() == b"whole"
+
+
 async def test_a_writer_that_has_to_read_is_cancelled_closed_and_ended_like_any() -> None:
     async with tls_pair() as (client, server):
         refuse_to_write(client, lambda: False)

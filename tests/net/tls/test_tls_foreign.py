@@ -33,6 +33,13 @@ async def s_server(folder: Path, *options: str) -> AsyncIterator[tuple[Program, 
             yield program, stream
 
 
+async def keep_typing(program: Program, line: str) -> None:
+    """Again and again: what openssl reads together with a command it ignores."""
+    while True:
+        await program.type(line)
+        await conc.sleep(0.05)
+
+
 @needs_openssl
 @pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
 def test_openssl_s_server_is_spoken_to(tmp_path: Path, version: str) -> None:
@@ -72,10 +79,11 @@ def test_new_keys_in_the_middle_lose_nothing_in_either_direction(tmp_path: Path,
             nursery.start_soon(write)
             for number in range(5):
                 await program.type(command)
-                while b"answer %d\n" % number not in b"".join(got):
-                    await program.type(f"answer {number}")  # what it reads together with the command it ignores
-                    with conc.move_on_after(0.05):
+                async with conc.open_nursery() as typing:
+                    typing.start_soon(keep_typing, program, f"answer {number}")
+                    while b"answer %d\n" % number not in b"".join(got):
                         await heard.notified()
+                    typing.cancel_scope.cancel()
             await program.wait_for(b"line 199")
             nursery.cancel_scope.cancel()
         assert set(b"".join(got).splitlines()) == {b"answer %d" % number for number in range(5)}
@@ -103,8 +111,10 @@ def test_openssl_s_client_is_served(tmp_path: Path) -> None:
                 await program.wait_for(b"ALPN protocol: shout")
                 await program.wait_for(b"Verify return code: 0 (ok)")
                 await program.type("K")
-                await program.type("hello")
-                await program.wait_for(b"HELLO")
+                async with conc.open_nursery() as typing:
+                    typing.start_soon(keep_typing, program, "hello")
+                    await program.wait_for(b"HELLO")
+                    typing.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
     run(main)

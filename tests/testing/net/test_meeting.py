@@ -307,7 +307,7 @@ def test_an_idle_connection_to_who_has_forgotten_it_is_reset_when_it_speaks() ->
 @pytest.mark.parametrize(
     ("family", "kind", "proto", "words"),
     [
-        (socket.AF_INET, socket.SOCK_DGRAM, 0, "UDP"),
+        (socket.AF_INET, socket.SOCK_RAW, 0, "such a socket"),
         (socket.AF_UNIX, socket.SOCK_STREAM, 0, "a Unix socket"),
         (socket.AF_INET, socket.SOCK_RAW, 0, "such a socket"),
         (socket.AF_INET, socket.SOCK_STREAM, 132, "the protocol 132"),
