@@ -77,7 +77,7 @@ class Proxy:
 async def stop_on_signal(listener: TcpListener, stopped: conc.CancelScope) -> None:
     """On the first signal close the listener, on the second one end everything."""
     with open_receiver(signal.SIGTERM, signal.SIGINT) as received:
-        name = (await received.receive()).name
+        name = signal.Signals(await received.receive()).name
         await listener.aclose()
         log.info("signal %s: no more connections", name)
         await received.receive()

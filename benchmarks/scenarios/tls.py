@@ -35,7 +35,7 @@ async def asyncio_server(handle: Callable[..., Any], announce: Announce) -> None
 
 
 async def trio_server(handle: Callable[..., Any], announce: Announce) -> None:
-    listeners = await trio.open_ssl_over_tcp_listeners(0, context(), host="127.0.0.1")
+    listeners: list[Any] = await trio.open_ssl_over_tcp_listeners(0, context(), host="127.0.0.1")
     announce(listeners[0].transport_listener.socket.getsockname()[1])
     await trio.serve_listeners(handle, listeners)
 

@@ -13,7 +13,7 @@ from conc.io.relaying import BidirectionalCopy, copy_bidirectional
 from conc.io.sources import Empty, Repeat, Sink, empty, repeat, sink
 from conc.io.splitting import ReadHalf, WriteHalf, split, unsplit
 from conc.io.stdio import StandardReader, StandardWriter, stderr, stdin, stdout
-from conc.io.stream import AsyncBufRead, AsyncClose, AsyncRead, AsyncWrite, Stream
+from conc.io.stream import AsyncBufRead, AsyncClose, AsyncRead, AsyncWrite, Buffer, Stream
 from conc.io.taking import Take, take
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "BufReader",
     "BufStream",
     "BufWriter",
+    "Buffer",
     "ByteOrder",
     "Chain",
     "Copy",

@@ -191,7 +191,8 @@ async def ends(kind: str) -> AsyncIterator[tuple[Any, Any]]:
 
 def on_every_kind(test: T) -> T:
     """On real time: what is written to a socket takes a moment of its own to arrive."""
-    marked: T = pytest.mark.conc(clock="real")(pytest.mark.parametrize("kind", ["pipe", "tcp"])(test))
+    on_real_time: Any = pytest.mark.conc(clock="real")
+    marked: T = on_real_time(pytest.mark.parametrize("kind", ["pipe", "tcp"])(test))
     return marked
 
 

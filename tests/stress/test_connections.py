@@ -103,9 +103,7 @@ def test_ten_thousand_idle_connections_and_a_hundred_busy_ones_take_no_more_memo
 
             begin = conc.current_time()
             async with conc.open_nursery() as nursery:
-                tasks = [
-                    nursery.start_soon(talk, stream, dice.another(), begin + SECONDS) for stream in opened[-busy:]
-                ]
+                tasks = [nursery.start_soon(talk, stream, dice.another(), begin + SECONDS) for stream in opened[-busy:]]
                 await conc.sleep(SECONDS / 3)
                 _, early = await conc.to_thread(server.ask)
                 await conc.sleep(SECONDS / 2)

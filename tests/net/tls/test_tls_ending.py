@@ -140,6 +140,7 @@ def test_a_client_that_never_read_its_sessions_loses_no_last_words() -> None:
                 await client.write_all(b"last words" * 1_000)
             async with server:
                 assert await read_to_end(server) == b"last words" * 1_000
+                assert await server.raw.read(1) == b""  # not reset
 
     run(main)
 

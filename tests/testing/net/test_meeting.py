@@ -305,20 +305,24 @@ def test_an_idle_connection_to_who_has_forgotten_it_is_reset_when_it_speaks() ->
 
 
 @pytest.mark.parametrize(
-    ("family", "kind", "proto", "words"),
+    ("family", "kind", "proto"),
     [
-        (socket.AF_INET, socket.SOCK_RAW, 0, "such a socket"),
-        (socket.AF_UNIX, socket.SOCK_STREAM, 0, "a Unix socket"),
-        (socket.AF_INET, socket.SOCK_RAW, 0, "such a socket"),
-        (socket.AF_INET, socket.SOCK_STREAM, 132, "the protocol 132"),
+        (socket.AF_INET, socket.SOCK_RAW, 0),
+        (socket.AF_UNIX, socket.SOCK_SEQPACKET, 0),
+        (socket.AF_UNIX, socket.SOCK_STREAM, 1),
+        (socket.AF_INET, socket.SOCK_STREAM, 132),
+        (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_TCP),
     ],
 )
-def test_what_is_not_simulated_is_named(family: int, kind: int, proto: int, words: str) -> None:
+def test_what_is_not_simulated_is_named(family: int, kind: int, proto: int) -> None:
     network = SimNetwork()
+    words = rf"family {int(family)}, type {int(kind)}, protocol {proto}\) is not simulated"
 
     async def test() -> None:
-        with pytest.raises(NotSimulated, match=f"^{words}.* is not simulated"):
+        with pytest.raises(NotSimulated, match=words):
             network.socket(family, kind, proto)
+        with pytest.raises(NotSimulated, match="only streams and datagrams are"):
+            network.pair(socket.SOCK_SEQPACKET)
 
     run_on(network, test)
 
