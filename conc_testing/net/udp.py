@@ -164,6 +164,7 @@ class SimUdpSocket(SimDescriptor):
     def send(self, data: Buffer, /) -> int:
         """Send a datagram to where the socket is connected."""
         self._check_open()
+        self._bind_if_free()
         if self.peer is None:
             raise system_error(errno.EDESTADDRREQ)
         return self._send(_bytes_of(data), self.peer)
@@ -291,10 +292,7 @@ class SimUdpSocket(SimDescriptor):
         """The address that a datagram comes from; bound if the socket was not."""
         host = self.process.host
         address = host.source_for(dest)
-        if self.bound is None:
-            host.udp.bind(self, Endpoint(WILDCARD[self.family], 0))
-            assert self.bound is not None
-        bound: Endpoint = self.bound
+        bound = self._bind_if_free()
         if bound.is_wildcard or bound.is_multicast or bound.is_broadcast:
             if bound.family != dest.family and not self.is_for_both:
                 raise system_error(errno.ENETUNREACH)
@@ -304,6 +302,13 @@ class SimUdpSocket(SimDescriptor):
         if bound.is_loopback and not (host.owns(dest) or dest.is_multicast):
             raise system_error(errno.EINVAL)
         return bound
+
+    def _bind_if_free(self) -> Endpoint:
+        """Its own address: all addresses and a free port if it had none."""
+        if self.bound is None:
+            self.process.host.udp.bind(self, Endpoint(WILDCARD[self.family], 0))
+        assert self.bound is not None
+        return self.bound
 
     def _read_address(self, address: Any) -> Endpoint:
         """What a program gave as an address; those that stand for IPv4 within IPv6 are what they stand for."""

@@ -79,19 +79,19 @@ async def serve_connection(handler: Handler, stream: TcpStream) -> None:
 
 async def read_request(http: h11.Connection, stream: TcpStream) -> Request | None:
     """The next request, with its body; None if the client has closed the connection in place of one."""
+    if not http.trailing_data[0]:  # as a rule: then there is no need to ask h11 what it has
+        http.receive_data(await stream.read(READ_BYTES))
     head = await next_event(http, stream)
     if not isinstance(head, h11.Request):
         return None
     if http.they_are_waiting_for_100_continue:
         await stream.write_all(http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-    parts = []
-    size = 0
+    body = bytearray()
     while isinstance(part := await next_event(http, stream), h11.Data):
-        parts.append(part.data)
-        size += len(part.data)
-        if size > BODY_BYTES:
+        body += part.data
+        if len(body) > BODY_BYTES:
             raise TooLarge
-    return Request(head.method.decode(), head.target.decode(), head.headers, b"".join(parts))
+    return Request(head.method.decode(), head.target.decode(), head.headers, bytes(body))
 
 
 async def next_event(http: h11.Connection, stream: TcpStream) -> object:
