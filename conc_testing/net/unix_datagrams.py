@@ -92,6 +92,8 @@ class SimUnixDatagramSocket(SimDescriptor):
         """Take a name."""
         self._check_open()
         if self.name:
+            if address == "":
+                return
             raise system_error(errno.EINVAL)
         self.name = self.process.host.unix.bind(self, address)
 
@@ -146,7 +148,7 @@ class SimUnixDatagramSocket(SimDescriptor):
         if peer._fd == -1:
             self._disconnect()
             raise system_error(errno.ECONNREFUSED)
-        return self._deliver(data, peer)
+        return self._deliver(data, self._admitted(peer))
 
     def sendmsg(self, buffers: Sequence[memoryview], ancillary: Sequence[Any] = (), /) -> int:
         """Send one datagram of several buffers."""
@@ -209,9 +211,13 @@ class SimUnixDatagramSocket(SimDescriptor):
         found = self.process.host.unix.find(address)
         if not isinstance(found, SimUnixDatagramSocket):
             raise system_error(errno.EPROTOTYPE)
-        if found._peer not in (None, self):
+        return self._admitted(found)
+
+    def _admitted(self, receiver: SimUnixDatagramSocket) -> SimUnixDatagramSocket:
+        """`receiver`, if it is not connected to another socket."""
+        if receiver._peer not in (None, self):
             raise system_error(errno.EPERM)
-        return found
+        return receiver
 
     def _is_full_for(self, sender: SimUnixDatagramSocket) -> bool:
         """Whether its queue has no room; for the one that it is connected to it always has."""

@@ -62,7 +62,7 @@ class UnixEnd:
     def read(self, max_bytes: int, *, peek: bool = False) -> bytes:
         """Take bytes that are there, or look at them; raises what ``recv`` raises."""
         if not self._inbox:
-            failure, self.failure = self.failure, 0
+            failure = self.take_failure()
             if failure:
                 raise system_error(failure)
             if self.other._ended:
@@ -79,6 +79,11 @@ class UnixEnd:
             if self.other.has_room:
                 self.other.edge()
         return data
+
+    def take_failure(self) -> int:
+        """The error that nobody has been told, which is told by that; 0 if there is none."""
+        failure, self.failure = self.failure, 0
+        return failure
 
     def end(self) -> None:
         """Write no more."""

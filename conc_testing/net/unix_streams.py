@@ -69,6 +69,8 @@ class SimUnixSocket(SimDescriptor):
         """Take a name."""
         self._check_open()
         if self.name:
+            if address == "":
+                return
             raise system_error(errno.EINVAL)
         self.name = self.process.host.unix.bind(self, address)
         if self._end is not None:
@@ -153,7 +155,9 @@ class SimUnixSocket(SimDescriptor):
         """Close the writing direction."""
         if how != socket.SHUT_WR:
             raise NotSimulated("shutdown is simulated for SHUT_WR only; to end reading close the socket")
-        self._connected(errno.ENOTCONN).end()
+        self._check_open()
+        if self._end is not None:  # without a connection the system has nothing against it
+            self._end.end()
 
     # ---- for the network --------------------------------------------------------------------------------------
 
@@ -172,10 +176,14 @@ class SimUnixSocket(SimDescriptor):
         """The name of the other end."""
         return None if self._end is None else shown(self._end.other.name)
 
+    def take_failure(self) -> int:
+        """The error that nobody has been told, which is told by that; 0 if there is none."""
+        return 0 if self._end is None else self._end.take_failure()
+
     def flags(self) -> int:
         """What it is ready for, as a poller says it."""
         if self._queue is not None:
-            return (READ if self._queue else 0) | WRITE
+            return READ if self._queue else 0
         return READ | WRITE | HUP if self._end is None else self._end.flags()
 
     # ---- behind the interface ---------------------------------------------------------------------------------

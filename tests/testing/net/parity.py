@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,12 +17,13 @@ V4 = socket.AF_INET
 
 
 class Bench:
-    """Sockets of one network, and the notes of what they answered."""
+    """Sockets of one network, a folder for their paths, and the notes of what they answered."""
 
     def __init__(self, network: Any) -> None:
         self.network = network
         self.notes: list[Any] = []
         self.sockets: list[Any] = []
+        self.folder = tempfile.TemporaryDirectory(prefix="conc")
 
     def socket(self, family: int = V4, type: int = socket.SOCK_STREAM) -> Any:
         sock = self.network.socket(family, type)
@@ -87,6 +89,7 @@ def notes_of(script: Script, network: Any, **options: Any) -> list[Any]:
         finally:
             for sock in bench.sockets:
                 sock.close()
+            bench.folder.cleanup()
         return bench.notes
 
     return conc.run(main, network=network, **options)
