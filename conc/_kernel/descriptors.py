@@ -217,17 +217,18 @@ class Descriptors:
         """Wait until `fd` is ready, whatever was read or written meanwhile: it is registered afresh for each wait."""
         task = charge() or await toll()
         descriptor = self._table.get(fd)
-        if descriptor is None or not descriptor.users:
-            if descriptor is None:
-                descriptor = Descriptor(fd, self._worker)
-            else:
-                self._poller.unregister(fd)
-            self._poller.register(fd)  # adding reports what is ready now
-            self._table[fd] = descriptor
-        direction = descriptor.read if flag == READ else descriptor.write
-        if descriptor.users:  # a stream of conc's own: re-registering it reports its state once more, which is harmless
+        if descriptor is None:
+            descriptor = Descriptor(fd, self._worker)
+        else:
             self._poller.unregister(fd)
-            self._poller.register(fd)
+        self._poller.register(fd)  # adding reports what is ready now, once more for who knew it, which is harmless
+        self._table[fd] = descriptor
+        arm = self._poller.arm
+        if arm is not None:
+            for other in (descriptor.read, descriptor.write):
+                if other.task is not None:
+                    arm(fd, other.flag)  # a poller that has to be asked has forgotten whom it was asked for
+        direction = descriptor.read if flag == READ else descriptor.write
         try:
             await direction.wait(task)
         finally:
