@@ -104,6 +104,17 @@ class Descriptor:
                 self.worker.inbox.append(task)
 
 
+class PieceByPiece(Descriptor):
+    """One that a read may stop short of what is there, as with a terminal, which gives a line at a time.
+
+    So `hup` is always set: short reads never clear `ready`.
+    """
+
+    __slots__ = ()
+
+    hup = property(lambda self: True, lambda self, hung_up: None)  # type: ignore[assignment]
+
+
 class Descriptors:
     """All descriptors of one worker, by number."""
 

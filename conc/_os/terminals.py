@@ -25,16 +25,16 @@ DEFAULTS: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT
 class TerminalFile(File):
     """Our end of a pseudo-terminal. That the last program has closed the other end is the end of what can be read."""
 
-    __slots__ = ("_read", "_write", "_writev")
+    __slots__ = ("_refuses",)
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
-        self._read = self.recv
-        self.recv = self._recv
+        self._refuses = False
 
-    def _recv(self, max_bytes: int) -> bytes:
+    def recv(self, max_bytes: int) -> bytes:
+        """As `File.recv`."""
         try:
-            return self._read(max_bytes)
+            return super().recv(max_bytes)
         except OSError as error:
             if error.errno == errno.EIO:
                 return b""
@@ -49,6 +49,16 @@ class TerminalFile(File):
                 return 0
             raise
 
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """As `File.send`."""
+        self._admit()
+        return super().send(data)
+
+    def sendmsg(self, buffers: list[memoryview]) -> int:
+        """As `File.sendmsg`."""
+        self._admit()
+        return super().sendmsg(buffers)
+
     def end_of_file(self) -> bytes:
         """What a user would type to say that nothing more comes: Ctrl-D, most often."""
         characters: list[Any] = termios.tcgetattr(self.fileno())[6]
@@ -56,7 +66,11 @@ class TerminalFile(File):
 
     def refuse_to_write(self) -> None:
         """From now on nothing can be written."""
-        self.send = self.sendmsg = _refuse
+        self._refuses = True
+
+    def _admit(self) -> None:
+        if self._refuses:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def resize(self, columns: int, rows: int) -> None:
         """Set the size of the window; the program is told by SIGWINCH."""
@@ -126,7 +140,3 @@ def _find(program: Argument, env: Mapping[str, str] | None) -> str:
     found = any(map(os.path.isfile, places))
     number = errno.EACCES if found else errno.ENOENT
     raise OSError(number, os.strerror(number), name)
-
-
-def _refuse(data: object) -> int:
-    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

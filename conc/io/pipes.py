@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conc._kernel.current import charge
+from conc._kernel.descriptors import Descriptor, PieceByPiece
 from conc._kernel.suspend import toll
 from conc._os import pipes
 from conc.io.descriptor_stream import DescriptorReader, DescriptorWriter
@@ -16,10 +17,11 @@ class PipeReader(DescriptorReader):
             non-blocking, also for others who have it.
     """
 
-    __slots__ = ()
+    __slots__ = ("_descriptor_type",)
 
     def __init__(self, fd: int) -> None:
         super().__init__(pipes.File(fd))
+        self._descriptor_type = PieceByPiece if pipes.stops_short(fd) else Descriptor
 
     def __repr__(self) -> str:
         return f"<PipeReader of descriptor {self._fd}{', closed' if self._closed else ''}>"

@@ -7,7 +7,7 @@ direction needs it. The two directions travel alone: the halves of a stream may 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from conc._kernel.current import slot
 from conc._kernel.descriptors import CLOSED, Descriptor, Direction
@@ -31,6 +31,8 @@ class Pollable:
     """
 
     __slots__ = ("_closed", "_fd", "_reader", "_reading", "_writer", "_writing")
+
+    _descriptor_type: ClassVar[type[Descriptor]] = Descriptor
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -65,7 +67,7 @@ class Pollable:
         for direction in (self._reading, self._writing):
             if direction is not None and direction.descriptor.worker is worker:
                 return direction.descriptor
-        descriptor = Descriptor(self._fd, worker)
+        descriptor = self._descriptor_type(self._fd, worker)
         descriptor.read.ready = descriptor.write.ready = True  # nobody knows yet: try
         return descriptor
 
@@ -78,9 +80,17 @@ class Pollable:
             if direction is not None and direction.descriptor is descriptor:
                 return
         if descriptor.users:
-            # A message, for the table is its owner's. Should the number be closed and used again before it arrives, the
-            # table holds another registration by then, which it leaves alone.
-            strand.post(lambda: descriptor.worker.descriptors.drop(descriptor))
+            strand.post(lambda: self._give_up(descriptor))  # the table is its owner's
+
+    def _give_up(self, descriptor: Descriptor) -> None:
+        """Drop a registration, unless a direction has come back to it since. By its owner.
+
+        Should the number have been closed and used again, the table holds another registration, which is left alone.
+        """
+        for direction in (self._reading, self._writing):
+            if direction is not None and direction.descriptor is descriptor:
+                return
+        descriptor.worker.descriptors.drop(descriptor)
 
     async def _wait(self, task: Task[Any], direction: Direction) -> None:
         """Wait for an edge of a direction that is not ready. `SocketStream.read` has this inline.
@@ -107,7 +117,12 @@ class Pollable:
         if not descriptor.users:
             if self._closed:
                 self._refuse_closed()
-            worker.descriptors.enter(descriptor)
+            try:
+                worker.descriptors.enter(descriptor)
+            except OSError:
+                if self._closed:  # a moment ago, by another worker
+                    self._refuse_closed()
+                raise
             descriptor.read.ready = descriptor.write.ready = False  # registering reports what is ready now
         arm = worker.poller.arm
         if arm is not None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from conc._kernel.cancel import CancelScope
 from conc._kernel.current import charge, current_task
+from conc._kernel.descriptors import Descriptor, PieceByPiece
 from conc._kernel.suspend import toll
+from conc._os.pipes import stops_short
 from conc._os.shared_files import open_standard
 from conc.errors import BusyResource, ClosedResource
 from conc.io.descriptor_stream import DescriptorReader, DescriptorStream, DescriptorWriter, Endpoint
@@ -280,7 +282,11 @@ class _Named(DescriptorStream):
 
 
 class _Input(_Named, DescriptorReader):
-    __slots__ = ()
+    __slots__ = ("_descriptor_type",)
+
+    def __init__(self, endpoint: Endpoint, name: str) -> None:
+        super().__init__(endpoint, name)
+        self._descriptor_type = PieceByPiece if stops_short(endpoint.fileno()) else Descriptor
 
 
 class _Output(_Named, DescriptorWriter):

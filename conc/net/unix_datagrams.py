@@ -48,7 +48,8 @@ class UnixDatagramSocket(DatagramSocket[str]):
     cannot be answered.
 
     If the other side of a *connected* socket is closed, sending raises BrokenResource: a new socket may be bound to
-    the same path, but this one stays connected to the old one. Nothing tells that to a receiver, which waits on.
+    the same path, but this one stays connected to the old one. What had come from there and was not received is dropped
+    then. Nothing tells a receiver, which waits on.
 
     ``async for data, address in socket:`` receives one datagram after the other, until the socket is closed. Each
     direction is used by one task at a time, and may be handed from strand to strand. ``async with socket:`` closes it
@@ -235,7 +236,7 @@ class UnixDatagramSocket(DatagramSocket[str]):
     async def connect(self, path: UnixPath) -> None:
         """Send to one address only from now on, and receive from it only. Again: to another one.
 
-        What others sent before, and nobody has received yet, is still received.
+        What had come and was not received is dropped if the socket was connected before.
 
         Args:
             path: a path, or an abstract name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conc._kernel.current import charge
+from conc._kernel.descriptors import PieceByPiece
 from conc._kernel.suspend import toll
 from conc._os.terminals import TerminalFile
 from conc.io.descriptor_stream import DescriptorReader, DescriptorWriter
@@ -17,6 +18,8 @@ class Terminal(DescriptorReader, DescriptorWriter):
     """
 
     __slots__ = ("_file",)
+
+    _descriptor_type = PieceByPiece
 
     def __init__(self, fd: int) -> None:
         self._file = TerminalFile(fd)
@@ -73,7 +76,6 @@ class Terminal(DescriptorReader, DescriptorWriter):
             await self.write_all(self._file.end_of_file())
             self._write_closed = True
             self._file.refuse_to_write()
-            self._send = self._file.send
 
     def __repr__(self) -> str:
         return f"<Terminal of descriptor {self._fd}{', closed' if self._closed else ''}>"

@@ -1,1 +1,1 @@
-"""A network in memory: hosts, links between them, and TCP as a real stack has it, on virtual time."""
+"""A network in memory, on virtual time: hosts, links, and TCP, UDP and Unix sockets as a real kernel has them."""

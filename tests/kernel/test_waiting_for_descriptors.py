@@ -116,6 +116,15 @@ def test_what_is_ready_stays_so_until_it_was_read(run: Any, pair: tuple[socket.s
     run(main)
 
 
+def test_what_the_system_cannot_wait_for_is_an_error_and_leaves_nothing(run: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await wait_readable(10**6)
+        assert len(current_worker().descriptors) == 0
+
+    run(main)
+
+
 def left_is_writable(left: socket.socket) -> bool:
     """Whether there is room for a byte."""
     try:

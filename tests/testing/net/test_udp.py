@@ -89,6 +89,8 @@ def test_loss_is_loss() -> None:
         async with await connect_udp("db", PORT) as client:
             for number in range(1000):
                 await client.send(b"%d" % number)
+                if number % 100 == 0:
+                    await conc.sleep(0.1)  # or the receiver has no room
         await conc.sleep(1)
         assert 600 < len(got) < 800
         assert got == sorted(got, key=int)
@@ -394,11 +396,9 @@ def test_netstat_shows_sockets_of_udp() -> None:
                 "UDP    127.0.0.1:5353   *               5       0",
                 "UDP    127.0.0.1:49152  127.0.0.1:5353  0       0",
             ]
-            assert [str(one) for one in network.open_sockets()] == [
-                f"of host 'local' at 127.0.0.1:5353 (UDP) is open, made in {network.open_sockets()[0].place}",
-                "of host 'local' at 127.0.0.1:49152 to 127.0.0.1:5353 (UDP) is open, "
-                f"made in {network.open_sockets()[1].place}",
-            ]
+            server, connected = map(str, network.open_sockets())
+            assert server.startswith("of host 'local' at 127.0.0.1:5353 (UDP) is open, made in ")
+            assert connected.startswith("of host 'local' at 127.0.0.1:49152 to 127.0.0.1:5353 (UDP) is open, made in ")
 
     run_on(network, test)
 
