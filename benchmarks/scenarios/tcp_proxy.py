@@ -17,7 +17,10 @@ MESSAGE_BYTES = 1024 * 1024
 
 def upstream() -> int:
     """Start the echo server behind the proxy, in the same group of processes, which ends with it; its port."""
-    server = subprocess.Popen([native.build("echo"), "echo"], stdout=subprocess.PIPE, text=True)
+    # It must not hold the pipes of this process: whoever reads them waits for their end.
+    server = subprocess.Popen(
+        [native.build("echo"), "echo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert server.stdout is not None
     return int(server.stdout.readline())
 

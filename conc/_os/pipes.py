@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from contextlib import suppress
 from typing import Any
 
 
@@ -50,7 +51,8 @@ class File:
     def __del__(self, warn: Any = warnings.warn) -> None:
         if getattr(self, "_fd", -1) >= 0:
             warn(f"descriptor {self._fd} of a pipe or terminal was never closed", ResourceWarning, stacklevel=2)
-            self.close()
+            with suppress(OSError):  # somebody closed it behind our back
+                self.close()
 
 
 def stops_short(fd: int) -> bool:

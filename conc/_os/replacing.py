@@ -103,6 +103,8 @@ def copy_file(source: StrPath, target: StrPath, metadata: bool, go_on: Callable[
         metadata: whether times and the like are copied too, and not just the permissions.
         go_on: called now and then; raises if it is not to go on.
     """
+    if stat.S_ISFIFO(os.stat(source).st_mode):  # opening it might wait for ever
+        raise shutil.SpecialFileError(f"cannot copy {os.fspath(source)!r}: it is a named pipe")
     with open(source, "rb", buffering=0) as old:
         if os.path.exists(target) and os.path.samefile(source, target):
             raise shutil.SameFileError(f"{os.fspath(source)!r} and {os.fspath(target)!r} are the same file")

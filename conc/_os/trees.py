@@ -52,7 +52,7 @@ def named_file(folder: StrPath | None, prefix: str | None, suffix: str | None) -
 
 def new_folder(folder: StrPath | None, prefix: str | None, suffix: str | None) -> str:
     """A new folder that only this user may enter."""
-    return tempfile.mkdtemp(suffix, prefix, folder)
+    return os.path.abspath(tempfile.mkdtemp(suffix, prefix, folder))  # until 3.12 it may be a relative one
 
 
 def remove_file(path: StrPath) -> None:

@@ -100,11 +100,12 @@ class File(ReadableFile):
         If cancelled: the file can still be written to.
         """
         charge() or await toll()
-        self._begin()
-        self._write_closed = True
+        if self._closed or self._user is not None:
+            self._refuse()
         if self._output is not None and self._input is None:
             await self._output.close_write()
             self._raw.close()
+        self._write_closed = True
 
     async def truncate(self, size: int | None = None) -> int:
         """Make the file so long: cut it off, or add zero bytes. Return the size. The position stays.
@@ -148,10 +149,12 @@ class File(ReadableFile):
         """
         charge() or await toll()
         self._begin()
-        if whence == SEEK_SET:
-            position = self._raw.seek(offset)
-        elif whence == SEEK_CUR:
-            position = self._raw.seek(offset - len(self._ahead), whence)
+        if whence in (SEEK_SET, SEEK_CUR):
+            try:
+                position = self._raw.seek(offset - len(self._ahead) if whence == SEEK_CUR else offset, whence)
+            except OSError as error:
+                error.filename = self.name
+                raise
         else:
             position = await self._call(self._raw.seek, offset, whence)
         self._ahead.clear()
@@ -170,7 +173,11 @@ class File(ReadableFile):
         """
         charge() or await toll()
         self._begin()
-        return self._raw.tell() - len(self._ahead)
+        try:
+            return self._raw.tell() - len(self._ahead)
+        except OSError as error:
+            error.filename = self.name
+            raise
 
     # ---- below ------------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Handle:
         Raises:
             ClosedResource: the file is closed.
         """
-        if self._closed:
+        if self._closed or self._raw.closed:
             self._refuse()
         return self._raw.fileno()
 
@@ -212,11 +212,12 @@ class Handle:
         """Wait until no thread works on the file."""
         if self._user is not None:
             self._ended = Event()
-            await self._ended.wait()
+            if self._user is not None:  # still: another worker may have ended it right before there was an event
+                await self._ended.wait()
 
     def _begin(self) -> None:
         """Raise an error if no operation may begin."""
-        if self._closed or self._user is not None:
+        if self._closed or self._user is not None or self._raw.closed:
             self._refuse()
 
     async def _call(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -243,7 +244,9 @@ class Handle:
         """Say why no operation may begin."""
         if self._closed:
             raise ClosedResource(f"{self!r} was closed on this side")
-        raise BusyResource(f"{self._user!r} is using {self!r}; one task at a time may use a file")
+        if self._user is not None:
+            raise BusyResource(f"{self._user!r} is using {self!r}; one task at a time may use a file")
+        raise ClosedResource(f"close_write was called on {self!r}")
 
     def _refuse_mode(self, verb: str, remedy: str) -> NoReturn:
         raise UnsupportedOperation(f"{self!r} cannot be {verb}: open it with mode {remedy}")

@@ -7,16 +7,19 @@ of the descriptor, never one of our own: so it is right for files that are appen
 
 from __future__ import annotations
 
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from conc._kernel.current import charge, slot
+from conc._kernel.current import charge, current_task, slot
 from conc._kernel.suspend import toll
 from conc._os import files
 from conc._os.files import NOWAIT, preadv
-from conc.errors import IncompleteRead, LimitExceeded, WouldBlock
+from conc.errors import BusyResource, IncompleteRead, LimitExceeded, WouldBlock
 from conc.fs.handle import Handle
 from conc.io.pipes import PipeReader
 from conc.io.views import view_to_fill
+
+if TYPE_CHECKING:
+    from conc._kernel.task import Task
 
 AT_ONCE: Final = 65_536  # what is read without a thread at a time: it holds up the worker for some microseconds
 MORE: Final = 1 << 22  # what a thread reads at a time, where all is read
@@ -28,10 +31,11 @@ class ReadableFile(Handle):
     """The part of a `File` that reads.
 
     Invariant: what is read next is `_ahead`, then what is behind the position of the descriptor.
-    Invariant: `_input` is None but for pipes and terminals, which a poller waits for.
+    Invariant: `_input` is None but for pipes and terminals, which a poller waits for. A task that does is `_waiting`:
+    what it has read before stays in `_ahead`, and nobody else may take it.
     """
 
-    __slots__ = ("_ahead", "_at_once", "_fd", "_input", "_regular")
+    __slots__ = ("_ahead", "_at_once", "_fd", "_input", "_regular", "_waiting")
 
     def __init__(self, opened: files.Opened, name: str | bytes, mode: str) -> None:
         super().__init__(opened, name, mode)
@@ -40,6 +44,7 @@ class ReadableFile(Handle):
         self._regular = opened.is_regular
         self._at_once = self._reads and NOWAIT != 0 and not opened.is_pollable
         self._input = PipeReader(files.duplicate(self._fd)) if opened.is_pollable and self._reads else None
+        self._waiting: Task[Any] | None = None
 
     async def read(self, max_bytes: int | None = None) -> bytes:
         """Read so many bytes; less only at the end, and ``b""`` there. Of a pipe, a terminal and the like: those that
@@ -252,7 +257,11 @@ class ReadableFile(Handle):
         data = self._at_hand(size)
         if data is None:
             if self._input is not None:
-                data = await self._input.read(size)
+                self._waiting = current_task()
+                try:
+                    data = await self._input.read(size)
+                finally:
+                    self._waiting = None
             elif self._regular:
                 data = await self._call(files.read_fully, self._raw, size)
             else:
@@ -294,5 +303,7 @@ class ReadableFile(Handle):
     def _begin_reading(self) -> None:
         if self._closed or self._user is not None:
             self._refuse()
+        if self._waiting is not None:
+            raise BusyResource(f"{self._waiting!r} is reading from {self!r}; one task at a time may")
         if not self._reads:
             self._refuse_mode("read", '"rb" or "r+b"')

@@ -145,7 +145,7 @@ class TextFile(Handle):
             raise ValueError(f"size must be at least 0, not {size}")
         charge() or await toll()
         self._begin_writing()
-        return await self._call_here(self._text.truncate, size)
+        return await self._call_here(self._truncate, size)
 
     async def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Move the position, and return it.
@@ -221,9 +221,17 @@ class TextFile(Handle):
         return fn(*args)
 
     def _write_text(self, text: str) -> int:
-        if self._reads and self._regular:  # the wrapper has read more than it gave out, and would write behind that
-            self._text.seek(self._text.tell())
+        self._step_back()
         return self._text.write(text)
+
+    def _truncate(self, size: int | None) -> int:
+        self._step_back()
+        return self._text.truncate(size)
+
+    def _step_back(self) -> None:
+        """Forget what the wrapper has read and not given out: it would write, or cut the file off, behind that."""
+        if self._reads and self._regular:
+            self._text.seek(self._text.tell())
 
     # ---- below ------------------------------------------------------------------------------------------------------
 

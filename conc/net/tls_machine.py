@@ -26,7 +26,7 @@ class TlsMachine:
         ended: whether the other side has said that nothing more comes.
         failure: the error after which nothing more can be decrypted.
 
-    Invariant: unless `_has_more`, `take` would find nothing, whatever it asked for.
+    Invariant: unless `_has_more`, `take` would find nothing, whatever it asked for; as long as nobody has the lock.
     Invariant: `_ahead` is plaintext that comes before what the SSL object has.
     """
 
@@ -99,12 +99,12 @@ class TlsMachine:
     def take(self, max_bytes: int, ciphertext: bytes = b"") -> bytes | None:
         """Decrypt what has come, and `ciphertext` behind it: at least one byte and at most `max_bytes`, or ``b""`` at
         the end. None: there is nothing, and if there is a `failure`, nothing more to come."""
-        if not (self._has_more or ciphertext):
-            return b"" if self.ended else None
-        with self.lock:
+        with self.lock:  # first of all: who writes may be reading ahead, in another strand
             if ciphertext:
                 self._incoming.write(ciphertext)
                 self._has_more = True
+            elif not self._has_more:
+                return b"" if self.ended else None
             if self._ahead:
                 data, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
                 return data
@@ -144,9 +144,9 @@ class TlsMachine:
 
     def fill(self, view: memoryview) -> int | None:
         """As `take`, into a buffer."""
-        if not self._has_more:
-            return 0 if self.ended else None
         with self.lock:
+            if not self._has_more:
+                return 0 if self.ended else None
             if self._ahead:
                 got = min(len(view), len(self._ahead))
                 view[:got] = self._ahead[:got]
@@ -171,11 +171,15 @@ class TlsMachine:
             self._has_more = False
         return got
 
-    def read_ahead(self) -> int:
-        """Decrypt all that has come, and keep it. How much is kept."""
+    @property
+    def ahead(self) -> int:
+        """How many bytes were decrypted before anybody asked for them."""
+        return len(self._ahead)
+
+    def read_ahead(self) -> None:
+        """Decrypt all that has come, and keep it."""
         with self.lock:
             self._read_ahead()
-            return len(self._ahead)
 
     def _read_ahead(self) -> None:
         parts = [self._ahead]

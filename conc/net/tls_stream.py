@@ -121,13 +121,16 @@ class TlsStream(TlsWire):
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         task = charge() or await toll()
-        if self._reader is not None:
-            await self._wait_to_read()
-        if self._closed:
-            self._refuse_closed()
-        self._reader = task
         machine = self._machine
+        with machine.lock:
+            is_free = self._reader is None
+            if is_free:
+                self._reader = task
+        if not is_free:
+            await self._wait_to_read(task)
         try:
+            if self._closed:
+                self._refuse_closed()
             data = machine.take(max_bytes)
             while data is None:
                 if machine.outgoing.pending or self._unsent or self._truncated or machine.failure or self._is_awaited:
@@ -159,14 +162,16 @@ class TlsStream(TlsWire):
         """
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
-        if self._reader is not None:
-            self._refuse_busy(self._reader, "reading")
+        with self._machine.lock:
+            reader, is_lent = self._reader, self._lent is not None
+        if reader is not None and not is_lent:
+            self._refuse_busy(reader, "reading")
         if self._closed:
             self._refuse_closed()
         while (data := self._machine.take(max_bytes)) is None:
             if self._has_ended():
                 return b""
-            read_nowait = getattr(self.raw, "read_nowait", None)
+            read_nowait = None if is_lent else getattr(self.raw, "read_nowait", None)
             if read_nowait is None:
                 raise WouldBlock(f"nothing is there to read from {self!r}")
             self._feed(read_nowait(CIPHERTEXT))
@@ -188,13 +193,17 @@ class TlsStream(TlsWire):
         """
         view = view_to_fill(buffer)
         task = charge() or await toll()
-        if self._reader is not None:
-            await self._wait_to_read()
-        if self._closed:
-            self._refuse_closed()
-        self._reader = task
+        machine = self._machine
+        with machine.lock:
+            is_free = self._reader is None
+            if is_free:
+                self._reader = task
+        if not is_free:
+            await self._wait_to_read(task)
         try:
-            while (got := self._machine.fill(view)) is None:
+            if self._closed:
+                self._refuse_closed()
+            while (got := machine.fill(view)) is None:
                 if not await self._receive():
                     return 0
             return got
@@ -356,6 +365,7 @@ class TlsStream(TlsWire):
     def _last_words(self) -> bytes:
         """From now on the stream is closed. Returns what is still to be sent, if it has a chance to arrive."""
         self._closed = "closed"
+        self._let_writer_go_on()  # if one waits until something was read: now nothing will be
         if self._sender is not None:
             return b""  # it stands still in the middle of a record
         if not self._write_closed:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
 
 CIPHERTEXT: Final = 65_536  # what is read from the stream below at a time
-AHEAD_AT_MOST: Final = 262_144  # what is kept for a reader during a renegotiation
+AHEAD_AT_MOST: Final = 262_144  # during a renegotiation; when more is kept for a reader, wait for him
 GRACE_S: Final = 0.1
 
 
@@ -32,13 +32,14 @@ class TlsWire:
 
     Invariant: only `_sender` writes to `raw`, and only `_reader` reads from it. Usually that is who writes, and who
     reads; but a reader that has something to send, while nobody writes, lets a task of its own do so (`_relief` is set
-    when that is done), and a writer may have to read (`_lent` is set when that is done).
+    when that is done), and a writer may have to read (`_lent` is set when that is done, and `_heir` reads next).
     Invariant: `_unsent` was taken from the machine when `raw` had written `_mark` bytes; what of it was not written
     goes out before what is taken later.
     """
 
     __slots__ = (
         "_closed",
+        "_heir",
         "_is_awaited",
         "_lent",
         "_machine",
@@ -68,6 +69,7 @@ class TlsWire:
         self._sender: Task[Any] | None = None
         self._relief: Event | None = None
         self._lent: Event | None = None
+        self._heir: Task[Any] | None = None
         self._processed: Event | None = None  # for a writer that waits until a reader has read
         self._is_awaited = False  # whether one does
         self._unsent = b""
@@ -140,12 +142,28 @@ class TlsWire:
             )
         return self._truncated
 
-    async def _wait_to_read(self) -> None:
-        """Somebody reads. If that is a writer, which has to, wait for it."""
-        while (reader := self._reader) is not None:
-            if (lent := self._lent) is None:
-                self._refuse_busy(reader, "reading")
+    async def _wait_to_read(self, task: Task[Any]) -> None:
+        """Somebody reads. If that is a writer, which has to, wait for it; from then on `task` reads."""
+        lent = None
+        with self._machine.lock:
+            reader = self._reader
+            if reader is None:
+                self._reader = task
+                return
+            if self._lent is not None and self._heir is None:
+                lent, self._heir = self._lent, task
+        if lent is None:
+            self._refuse_busy(reader, "reading")
+        try:
             await lent.wait()
+        except BaseException:
+            with self._machine.lock:
+                if self._heir is task:
+                    self._heir = None
+                else:
+                    self._reader = None
+            self._let_writer_go_on()
+            raise
 
     def _let_writer_go_on(self) -> None:
         """What has come was processed, so a writer that has waited for that may look again."""
@@ -203,23 +221,26 @@ class TlsWire:
 
     async def _read_to_write(self, task: Task[Any]) -> None:
         """Wait until something has come and was processed: in a renegotiation, the SSL object first wants to read."""
-        if self._reader is not None:
+        machine = self._machine
+        lent = None
+        with machine.lock:
+            if self._reader is None and machine.ahead <= AHEAD_AT_MOST:
+                self._reader = task
+                lent = self._lent = Event()
+        if lent is None:
             processed = self._processed = Event()
             self._is_awaited = True
-            if self._reader is not None:  # looked at again, for it may be in another strand
+            if self._reader is not None or machine.ahead > AHEAD_AT_MOST:  # looked at again, after `_is_awaited` is set
                 await processed.wait()
         else:
-            self._reader = task
-            lent = self._lent = Event()
             try:
                 if self._has_ended():
                     raise BrokenResource(f"{self!r}: the other side has ended the connection in a renegotiation")
-                if self._machine.read_ahead() > AHEAD_AT_MOST:
-                    raise BrokenResource(f"{self!r}: the other side sends on in a renegotiation, and nobody reads")
                 self._feed(await self._raw_read(CIPHERTEXT))
-                self._machine.read_ahead()
+                machine.read_ahead()
             finally:
-                self._reader = self._lent = None
+                with machine.lock:
+                    self._reader, self._heir, self._lent = self._heir, None, None
                 lent.set()
         if self._closed:
             self._refuse_closed()

@@ -149,13 +149,18 @@ def test_no_descriptors_left_is_an_error_of_the_system() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors(), hard))
+    before = open_descriptors()
+    ends: list[PipeReader | PipeWriter] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
             for _ in range(10):
-                os.close(open_pipe()[0]._fd)
+                ends.extend(open_pipe())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for end in ends:
+            end._close()
+    assert open_descriptors() == before
 
 
 def test_their_state_can_be_seen() -> None:

@@ -12,6 +12,7 @@ import conc
 from conc.errors import BrokenResource
 from conc.net import connect_tcp, listen_tcp
 from conc_testing import NotSimulated, SimNetwork, TcpSettings, World
+from conc_testing.net.descriptors import SimDescriptor
 from tests.testing.net.support import PORT, echo, run_in, run_on, serve_echo
 
 
@@ -264,7 +265,7 @@ def test_a_host_without_free_ports_says_so() -> None:
     network = SimNetwork()
 
     async def test() -> None:
-        sockets = []
+        sockets: list[SimDescriptor] = []
         for _ in range(65_536 - 49_152):
             sock = network.socket(socket.AF_INET, socket.SOCK_STREAM)
             sock.bind(("0.0.0.0", 0))

@@ -13,8 +13,8 @@ import conc
 from conc.lowlevel import Poller
 from conc.net import connect_tcp, listen_tcp
 from conc_testing import SimNetwork, VirtualClock
-from conc_testing.net.poller import FIRST_FD, SimPoller
 from conc_testing.net.descriptors import HUP, READ, WRITE
+from conc_testing.net.poller import FIRST_FD, SimPoller
 from tests.testing.net.support import run_on
 
 
