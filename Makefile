@@ -30,8 +30,10 @@ test: $(VENV)/.with-test $(VENV)/.with-demo ## the whole suite, stress tests at 
 soak: $(VENV)/.with-test ## the stress tests at full size
 	@CONC_SOAK=1 $(RUN) -m pytest tests/stress $(ARGS)
 
-# What runs on virtual time does the same each time: where threads and real sockets are the subject, it does not.
-LOGGED := -q -m conc --ignore=tests/stress --ignore=tests/repo --ignore=tests/bench --conc-seed=7 --hypothesis-seed=7
+# What runs on virtual time does the same each time. Where threads, real sockets, files, processes and signals are the
+# subject, it does not.
+OUTSIDE := tests/stress tests/repo tests/bench tests/net tests/fs tests/process tests/signals tests/examples
+LOGGED := -q -m conc $(OUTSIDE:%=--ignore=%) --conc-seed=7 --hypothesis-seed=7
 
 .PHONY: determinism
 determinism: $(VENV)/.with-test ## the tests on virtual time, twice with one seed: both times the same must happen

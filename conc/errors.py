@@ -138,7 +138,7 @@ class InvalidFrame(ConcError):
 class LimitExceeded(ConcError):
     """More bytes than the given limit came before the delimiter or the end, or were announced. The peer's fault.
 
-    What a `BufReader` has read stays in its buffer; what a codec refuses is dropped.
+    What a `BufReader` has read stays in its buffer; what a codec or a socket for datagrams refuses is dropped.
 
     Attributes:
         limit: the limit in bytes.

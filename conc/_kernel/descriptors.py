@@ -94,8 +94,11 @@ class Descriptor:
     def close(self) -> None:
         """Forget the descriptor, which is about to be closed, and tell who waits for it. By the owner."""
         self.worker.descriptors.drop(self)
+        self.users = 0
         for direction in (self.read, self.write):
-            direction.ready = True  # who was woken a moment ago tries the system call, and hears that it is closed
+            # Who was woken a moment ago tries the system call, and hears that it is closed; or, as long as another
+            # worker has not come to that, wants to wait again, and hears it then.
+            direction.ready = direction.unarmed = True
             task = direction.task
             if task is not None:
                 direction.task = None
@@ -105,14 +108,14 @@ class Descriptor:
 
 
 class PieceByPiece(Descriptor):
-    """One that a read may stop short of what is there, as with a terminal, which gives a line at a time.
+    """One of which a read may give less than is there: a terminal gives a line at a time, others a datagram.
 
     So `hup` is always set: short reads never clear `ready`.
     """
 
     __slots__ = ()
 
-    hup = property(lambda self: True, lambda self, hung_up: None)  # type: ignore[assignment]
+    hup = property(lambda self: True, lambda self, hung_up: None)
 
 
 class Descriptors:

@@ -66,7 +66,7 @@ class Child:
     Invariant: `_pidfd` and `_ends` are open until `close`; `_pidfd` is -1 where there are no process descriptors.
     """
 
-    __slots__ = ("_dooms_group", "_ends", "_lock", "_pidfd", "is_lost", "leads", "pid", "returncode")
+    __slots__ = ("_dooms_group", "_ends", "_lock", "_parent", "_pidfd", "is_lost", "leads", "pid", "returncode")
 
     def __init__(self, pid: int, leads: bool) -> None:
         self.pid = pid
@@ -74,6 +74,7 @@ class Child:
         self.returncode: int | None = None
         self.is_lost = False
         self._dooms_group = False
+        self._parent = os.getpid()
         self._lock = Lock()
         self._pidfd = self._ends = -1
         try:
@@ -166,6 +167,8 @@ class Child:
 
     def abandon(self, group: bool) -> None:
         """Kill it where nothing may be awaited. It is reaped now, or when the next one is started."""
+        if os.getpid() != self._parent:
+            return  # we are a fork of its parent, which goes on
         if group:
             self.doom_group()
         if self.is_over and not group:

@@ -91,6 +91,17 @@ def closed_on_error(raw: io.FileIO) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def named(path: StrPath | bytes) -> Iterator[None]:
+    """An error of the system in the block that does not say of which file, says that it is this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+
+
 def read_some(raw: io.FileIO, max_bytes: int) -> bytes:
     """Read what is there, waiting for one byte at least; ``b""`` at the end."""
     return raw.read(max_bytes) or b""
@@ -211,8 +222,26 @@ def unlock(raw: io.FileIO) -> None:
 
 def read_text(path: StrPath, encoding: str, errors: str | None, newline: str | None) -> str:
     """All that is in a file of text."""
-    with open(path, encoding=encoding, errors=errors, newline=newline) as file:
+    with named(path), open(path, encoding=encoding, errors=errors, newline=newline) as file:
         return file.read()
+
+
+def read_bytes(path: StrPath) -> bytes:
+    """All that is in a file."""
+    with named(path):
+        return SystemPath(path).read_bytes()
+
+
+def write_bytes(path: StrPath, data: bytes | bytearray | memoryview) -> int:
+    """Let a file have just these bytes; how many they are."""
+    with named(path):
+        return SystemPath(path).write_bytes(data)
+
+
+def write_text(path: StrPath, text: str, encoding: str, errors: str | None, newline: str | None) -> int:
+    """Let a file have just this text; how many characters it has."""
+    with named(path):
+        return SystemPath(path).write_text(text, encoding, errors, newline)
 
 
 def exists(path: StrPath, follow_symlinks: bool) -> bool:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from conc._os.files import StrPath, opened, sync_data, sync_folder
+from conc._os.files import StrPath, named, opened, sync_data, sync_folder
 
 PIECE: Final = 1 << 23  # bytes that are copied between two looks whether to go on
 
@@ -43,7 +43,7 @@ class Replacement:
             code = errno.EISDIR if stat.S_ISDIR(old.st_mode) else errno.EINVAL
             raise OSError(code, "only a regular file can be replaced", os.fspath(target))
         self.folder = os.path.dirname(self.target)
-        self.path, self.raw = _new_file(self.folder)
+        self.path, self.raw = _new_file(self.folder, 0o666 if old is None and mode is None else 0o600)
         with self.or_discarded():
             self.opened = opened(self.raw)
             if old is not None:
@@ -60,14 +60,15 @@ class Replacement:
         Raises:
             OSError: it could not, and the target is as it was; or it has, and nobody knows whether for good.
         """
-        with self.or_discarded():
+        with self.or_discarded(), named(self.target):
             if durable:
                 with open(self.path, "rb", buffering=0) if self.raw.closed else contextlib.nullcontext(self.raw) as raw:
                     sync_data(raw)
             self.raw.close()
             os.replace(self.path, self.target)
         if durable:
-            sync_folder(self.folder)
+            with named(self.folder):
+                sync_folder(self.folder)
 
     def discard(self) -> None:
         """Leave the target as it is, and nothing beside it."""
@@ -89,7 +90,7 @@ class Replacement:
 def replace_contents(target: StrPath, data: bytes | bytearray | memoryview, durable: bool, mode: int | None) -> None:
     """Let `target` be a file with just this in it, or stay as it was."""
     new = Replacement(target, mode)
-    with new.or_discarded():
+    with new.or_discarded(), named(target):
         view = memoryview(data).cast("B")
         while view:
             view = view[new.raw.write(view) :]
@@ -109,7 +110,7 @@ def copy_file(source: StrPath, target: StrPath, metadata: bool, go_on: Callable[
         if os.path.exists(target) and os.path.samefile(source, target):
             raise shutil.SameFileError(f"{os.fspath(source)!r} and {os.fspath(target)!r} are the same file")
         new = Replacement(target, None)
-        with new.or_discarded():
+        with new.or_discarded(), named(target):
             while data := old.read(PIECE):
                 view = memoryview(data)
                 while view:
@@ -119,12 +120,17 @@ def copy_file(source: StrPath, target: StrPath, metadata: bool, go_on: Callable[
         new.commit(durable=False)
 
 
-def _new_file(folder: str) -> tuple[str, io.FileIO]:
-    """An empty file with a name that nobody has."""
+def _new_file(folder: str, mode: int) -> tuple[str, io.FileIO]:
+    """An empty file with a name that nobody has. If that cannot be, the folder is to blame."""
     while True:
         path = os.path.join(folder, f".conc-{secrets.token_hex(8)}.tmp")
-        with contextlib.suppress(FileExistsError):
-            return path, io.FileIO(path, "x+")
+        try:
+            return path, io.FileIO(path, "x+", opener=lambda name, flags: os.open(name, flags, mode))
+        except FileExistsError:
+            continue
+        except OSError as error:
+            error.filename = folder
+            raise
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -17,6 +17,9 @@ from typing import Final
 
 from conc._os.pipes import File
 
+if sys.platform != "win32":
+    import fcntl
+
 MASTER_OF_TERMINALS: Final = os.makedev(5, 2) if sys.platform == "linux" else -1  # opening it makes another terminal
 WORTH_A_READ: Final = select.POLLIN | select.POLLHUP | select.POLLERR if hasattr(select, "poll") else 0
 WORTH_A_WRITE: Final = select.POLLOUT | select.POLLERR if hasattr(select, "poll") else 0
@@ -147,11 +150,12 @@ def open_standard(fd: int) -> tuple[File | SharedFile | SharedSocket, bool]:
         It, and whether it may have to be waited for.
 
     Raises:
-        OSError: the descriptor is closed (EBADF); or there are none to be had (EMFILE, ENFILE).
+        OSError: the descriptor is closed, or open for the other direction only (EBADF); or there are none to be had
+            (EMFILE, ENFILE).
     """
     if getattr(sys, ("__stdin__", "__stdout__", "__stderr__")[fd], None) is None:
         # It was closed when the program began. The number may be that of any other file by now.
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        raise OSError(errno.EBADF, "it is closed")
     return open_shared(fd, writing=fd != 0)
 
 
@@ -162,9 +166,18 @@ def open_shared(fd: int, writing: bool) -> tuple[File | SharedFile | SharedSocke
         It, and whether it may have to be waited for. Files and devices like ``/dev/null`` are always ready.
 
     Raises:
-        OSError: the descriptor is closed (EBADF); or there are none to be had (EMFILE, ENFILE).
+        OSError: the descriptor is closed, or open for the other direction only (EBADF); or there are none to be had
+            (EMFILE, ENFILE).
     """
-    status = os.fstat(fd)
+    try:
+        status = os.fstat(fd)
+    except OSError as error:
+        raise OSError(error.errno, "it is closed" if error.errno == errno.EBADF else error.strerror) from None
+    if sys.platform != "win32" and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE not in (
+        os.O_RDWR,
+        os.O_WRONLY if writing else os.O_RDONLY,
+    ):  # opened anew it would be the other end of a pipe, which waits for itself
+        raise OSError(errno.EBADF, f"it is not open for {'writing' if writing else 'reading'}")
     kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFSOCK:
         return SharedSocket(os.dup(fd)), True

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc.codec.closing import close_below
-from conc.codec.protocols import NEED_MORE, Codec, NeedMore
+from conc.codec.protocols import NEED_MORE, Codec, NeedMore, check_codec, pieces_of
 from conc.errors import IncompleteRead
 from conc.io.stream import Buffer
 
@@ -54,6 +54,9 @@ class FramedDatagrams(Generic[In_co, Out_contra]):
         socket: what datagrams are sent from and received at.
         codec: makes frames of bytes and bytes of frames; for this socket alone.
 
+    Raises:
+        TypeError: a bad argument.
+
     Attributes:
         socket: as given.
         codec: as given.
@@ -64,6 +67,7 @@ class FramedDatagrams(Generic[In_co, Out_contra]):
     __slots__ = ("_address", "_buffer", "_open", "codec", "socket")
 
     def __init__(self, socket: DatagramEndpoint, codec: Codec[In_co, Out_contra]) -> None:
+        check_codec(codec, "decode", "decode_end", "encode")
         self.socket = socket
         self.codec = codec
         self._buffer = bytearray()
@@ -110,7 +114,7 @@ class FramedDatagrams(Generic[In_co, Out_contra]):
         If cancelled: it was not sent.
         """
         charge() or await toll()
-        await self.socket.send_to(b"".join(self.codec.encode(frame)), address)
+        await self.socket.send_to(b"".join(pieces_of(self.codec, frame)), address)
 
     def _decode(self) -> In_co | NeedMore:
         """The next frame of the datagram, NEED_MORE if there is none. What is wrong takes the rest with it."""

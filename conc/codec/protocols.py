@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from conc.io.stream import Buffer
 
@@ -82,3 +82,36 @@ class Codec(Decoder[In_co], Encoder[Out_contra], Protocol[In_co, Out_contra]):
     """Both directions: decodes frames of the first type, and encodes frames of the second."""
 
     __slots__ = ()
+
+
+def check_codec(codec: object, *methods: str) -> None:
+    """Raise TypeError if this is no codec with these methods: a class, perhaps, or something else by mistake."""
+    if isinstance(codec, type):
+        raise TypeError(f"a codec is an object, such as {codec.__name__}(...), and not the class {codec.__name__}")
+    for method in methods:
+        if not callable(getattr(codec, method, None)):
+            raise TypeError(f"{codec!r:.100} is no codec: it has no {method}; conc.codec.Codec is the class to inherit")
+
+
+def pieces_of(encoder: Encoder[Out_contra], frame: Out_contra) -> tuple[Buffer, ...]:
+    """The bytes of a frame, in pieces.
+
+    Raises:
+        ValueError, TypeError: the encoder refuses the frame, or what it returned is no pieces of bytes.
+    """
+    made: Any = encoder.encode(frame)
+    if type(made) is not tuple:
+        if isinstance(made, bytes | bytearray | memoryview | str) or not isinstance(made, Iterable):
+            raise TypeError(f"encode of {encoder!r} must return pieces of bytes, such as (data,), not {made!r:.100}")
+        made = tuple(made)
+    for piece in made:
+        if type(piece) is not bytes and not _is_bytes(piece):
+            raise TypeError(f"encode of {encoder!r} must return pieces of bytes, and {piece!r:.100} is none")
+    return made  # type: ignore[no-any-return]
+
+
+def _is_bytes(piece: object) -> bool:
+    """Whether its length is that of its bytes, too: that of a view of other items is not."""
+    if isinstance(piece, memoryview):
+        return piece.nbytes == len(piece)
+    return isinstance(piece, bytes | bytearray)

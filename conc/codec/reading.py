@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from conc._kernel.current import charge, slot
 from conc._kernel.suspend import toll
 from conc.codec.closing import close_below
-from conc.codec.protocols import NEED_MORE, Decoder, NeedMore
+from conc.codec.protocols import NEED_MORE, Decoder, NeedMore, check_codec
 from conc.errors import EndOfChannel, IncompleteRead, WouldBlock
 from conc.io.stream import AsyncRead
 
@@ -34,6 +34,9 @@ class Reading(Generic[In_co]):
     _ended: bool
 
     def _start_reading(self, reader: AsyncRead, decoder: Decoder[In_co], buffered: bytes) -> None:
+        check_codec(decoder, "decode", "decode_end")
+        if not isinstance(buffered, bytes | bytearray | memoryview):
+            raise TypeError(f"buffered must be the bytes that were read already, not {buffered!r:.100}")
         self._reader = reader
         self._decoder = decoder
         self._buffer = bytearray(buffered)
@@ -48,6 +51,7 @@ class Reading(Generic[In_co]):
 
     @decoder.setter
     def decoder(self, decoder: Decoder[In_co]) -> None:
+        check_codec(decoder, "decode", "decode_end")
         self._decoder = decoder
         self._dry = False
 
@@ -155,6 +159,9 @@ class FramedRead(Reading[In_co]):
         reader: what to read from.
         decoder: makes frames of bytes; for this reader alone.
         buffered: bytes that were read already and come first.
+
+    Raises:
+        TypeError: a bad argument.
     """
 
     __slots__ = ("_buffer", "_decoder", "_dry", "_ended", "_reader")

@@ -9,7 +9,7 @@ from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc.codec.closing import close_below
 from conc.codec.lines import check_length
-from conc.codec.protocols import Encoder
+from conc.codec.protocols import Encoder, check_codec, pieces_of
 from conc.errors import BusyResource
 from conc.io.stream import AsyncWrite, Buffer
 
@@ -44,6 +44,7 @@ class Writing(Generic[Out_contra]):
 
     def _start_writing(self, writer: AsyncWrite, encoder: Encoder[Out_contra], boundary: int) -> None:
         self._boundary = check_length(boundary, "backpressure_boundary")
+        check_codec(encoder, "encode")
         self._writer = writer
         self.encoder = encoder
         self.frames_sent = 0
@@ -133,7 +134,7 @@ class Writing(Generic[Out_contra]):
 
     def _encode(self, frame: Out_contra) -> None:
         """At one stroke: an encoder that raises leaves nothing behind."""
-        pieces = tuple(self.encoder.encode(frame))
+        pieces = pieces_of(self.encoder, frame)
         self._pending += pieces
         self._size += sum(map(len, pieces))
         self.frames_sent += 1

@@ -35,7 +35,14 @@ class File(ReadableFile):
     def __init__(self, opened: files.Opened, name: str | bytes, mode: str) -> None:
         super().__init__(opened, name, mode)
         self._write_closed = False
-        self._output = PipeWriter(files.duplicate(self._fd)) if opened.is_pollable and self._writes else None
+        self._output: PipeWriter | None = None
+        if opened.is_pollable and self._writes:
+            try:
+                self._output = PipeWriter(files.duplicate(self._fd))
+            except OSError:
+                if self._input is not None:
+                    self._input._close()
+                raise
         self.bytes_written = 0
 
     # ---- writing ----------------------------------------------------------------------------------------------------

@@ -255,7 +255,7 @@ class Handle:
         return f"<{type(self).__name__} {self.name!r} mode {self.mode!r}{', closed' if self._closed else ''}>"
 
     def __del__(self) -> None:
-        if getattr(self, "_closed", True):
+        if getattr(self, "_closed", True) or self._raw.closed:
             return
         try:
             message = f"{self!r} was never closed: use it in `async with`, or call aclose"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator
 from io import FileIO, TextIOWrapper
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, overload
 from warnings import warn
 
 from conc._os import files
@@ -61,6 +61,12 @@ class Opening(Awaitable[H], Generic[H]):
     ) -> None:
         assert self._file is not None, "the block was entered"
         await self._file.__aexit__(kind, error, traceback)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Whoever asks for what a file has, has forgotten to wait for it."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(f"{self!r} has no {name!r}: it is not open yet; write await before it, or async with")
 
     def __repr__(self) -> str:
         return f"<conc.fs.open({self._args[0]!r})>"
@@ -166,7 +172,10 @@ def check_mode(mode: str) -> str:
 
 async def _open_bytes(name: str | bytes, raw_mode: str, mode: str) -> File:
     opened: files.Opened | None = await to_thread(files.open_unless_fifo, name, raw_mode)
-    return File(await _open_fifo(name, raw_mode) if opened is None else opened, name, mode)
+    if opened is None:
+        opened = await _open_fifo(name, raw_mode)
+    with files.named(name), files.closed_on_error(opened.raw):  # what is waited for gets descriptors of its own
+        return File(opened, name, mode)
 
 
 async def _open_text(

@@ -63,7 +63,7 @@ class Path(PathQueries, PathChanges):
         Checkpoint: always, and it waits for a thread.
         If cancelled: nothing changed.
         """
-        return await to_thread(SystemPath(self).read_bytes)
+        return await to_thread(files.read_bytes, self)
 
     async def read_text(self, encoding: str = "utf-8", errors: str | None = None, newline: str | None = None) -> str:
         """All that is in the file, as a text.
@@ -94,7 +94,7 @@ class Path(PathQueries, PathChanges):
         Checkpoint: always, and it waits for a thread.
         If cancelled: the file is as it was. Once a thread has begun, it is waited for, and the file has the contents.
         """
-        return await to_thread(SystemPath(self).write_bytes, data)
+        return await to_thread(files.write_bytes, self, data)
 
     async def write_text(
         self, text: str, encoding: str = "utf-8", errors: str | None = None, newline: str | None = None
@@ -117,7 +117,7 @@ class Path(PathQueries, PathChanges):
         Checkpoint: always, and it waits for a thread.
         If cancelled: the file is as it was. Once a thread has begun, it is waited for, and the file has the text.
         """
-        return await to_thread(SystemPath(self).write_text, text, encoding, errors, newline)
+        return await to_thread(files.write_text, self, text, encoding, errors, newline)
 
     # ---- folders ----------------------------------------------------------------------------------------------------
 

@@ -20,14 +20,18 @@ T = TypeVar("T")
 class Temporary(Generic[T]):
     """Something in the file system that is there for a block: ``async with``. Made when the block is entered."""
 
-    __slots__ = ("_dir", "_prefix", "_suffix")
+    __slots__ = ("_dir", "_entered", "_prefix", "_suffix")
 
     def __init__(self, dir: StrPath | None, prefix: str | None = None, suffix: str | None = None) -> None:
         self._dir = dir
         self._prefix = prefix
         self._suffix = suffix
+        self._entered = False
 
     async def __aenter__(self) -> T:
+        if self._entered:
+            raise RuntimeError("a block of something temporary is entered once: make another for another block")
+        self._entered = True
         return await self._make()
 
     async def __aexit__(

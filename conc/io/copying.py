@@ -118,10 +118,16 @@ class Copy:
                     splice = splice_between(self, reader, writer)
                     if splice is not None:
                         self._ended = await splice.run()
+                        splice = None
                         data = self.pending
                         continue
                 verb = "reading from"
-                data = await (self._read_or_flush() if self._unflushed else reader.read(PIECE))
+                now = self._read_now() if self._unflushed else None
+                if now is None and self._unflushed:  # the other side may be waiting for what is kept back
+                    verb = "writing to"
+                    await self._flush()
+                    verb = "reading from"
+                data = await reader.read(PIECE) if now is None else now
                 self._ended = not data
             if self._unflushed:
                 verb = "writing to"
@@ -136,18 +142,16 @@ class Copy:
             self._running = False
         return self.copied
 
-    async def _read_or_flush(self) -> bytes:
-        """The next piece. If the reader has none at the moment, the other side may be waiting for what is kept back."""
+    def _read_now(self) -> bytes | None:
+        """The next piece; None if there is none at the moment, or the reader cannot tell."""
         read_nowait: Any = getattr(self.reader, "read_nowait", None)
-        if read_nowait is not None:
-            try:
-                data: bytes = read_nowait(PIECE)
-            except WouldBlock:
-                pass
-            else:
-                return data
-        await self._flush()
-        return await self.reader.read(PIECE)
+        if read_nowait is None:
+            return None
+        try:
+            data: bytes = read_nowait(PIECE)
+        except WouldBlock:
+            return None
+        return data
 
     async def _flush(self) -> None:
         writer: Any = self.writer

@@ -252,14 +252,14 @@ class SimplexWriter(MemoryEnd):
         Checkpoint: always a cancel point; it waits only if there is no room.
         If cancelled: `bytes_written` tells how much was written, see `conc.io.AsyncWrite`; no more of it will be.
         """
-        views = None if type(data) is bytes and not more else deque(views_of((data, *more)))
+        parts = None if type(data) is bytes and not more else deque(map(bytes, views_of((data, *more))))
         task = charge() or await toll()
         pipe: MemoryPipe = self._sink
         pipe.lock.acquire()
         if pipe.ended or pipe.abandoned or pipe.writing.task is not None:
             del task  # the error holds this frame, and may become that of the task
             self._refuse_now()
-        if views is None:
+        if parts is None:
             if len(data) <= pipe.capacity - pipe.size:
                 reader = pipe.put(data)  # type: ignore[arg-type]  # bytes
                 pipe.lock.release()
@@ -267,11 +267,11 @@ class SimplexWriter(MemoryEnd):
                     reader.resume()
                 task.strand.worker.budget -= len(data) >> LARGE_SHIFT  # type: ignore[union-attr]
                 return
-            views = deque([memoryview(data)])
-        reader = pipe.put_some(views)
-        waits = bool(views)  # now: from the moment the lock is given back, readers take from them
+            parts = deque([data])  # type: ignore[list-item]  # bytes
+        reader = pipe.put_some(parts)
+        waits = bool(parts)  # now: from the moment the lock is given back, readers take from them
         if waits:
-            pipe.writing.enter(task, views)
+            pipe.writing.enter(task, parts)
         pipe.lock.release()
         if reader is not None:
             reader.resume()

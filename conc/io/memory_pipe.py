@@ -20,7 +20,7 @@ class Place:
 
     Attributes:
         task: who waits; None if nobody does, or the wait was decided.
-        wants: what for: how many bytes at most; or the views that are to be written.
+        wants: what for: how many bytes at most; or the parts that are to be written.
     """
 
     __slots__ = ("_lock", "_reason", "task", "wants")
@@ -64,8 +64,11 @@ class MemoryPipe:
     """What was written and not yet read, in order, and at most `capacity` bytes of it.
 
     All is called under `lock`, by whatever thread. Who waits is served in the same critical section that makes it
-    possible: a reader is handed its bytes, and what a writer still has to write is taken from its buffers while it
-    waits. So nothing is between being granted and being done, and a cancellation finds a wait decided or takes it back.
+    possible: a reader is handed its bytes, and what a writer still has to write is taken from it while it waits. So
+    nothing is between being granted and being done, and a cancellation finds a wait decided or takes it back.
+
+    Only bytes come here, no views: in a Python without a GIL, views of one buffer miscount each other when several
+    threads make and drop them, also if that happens under a lock, for the dropping may be put off.
 
     Attributes:
         written: how many bytes were put in, ever.
@@ -73,12 +76,14 @@ class MemoryPipe:
         abandoned: whether the reading end is closed.
 
     Invariant: `size` is the number of bytes in `_pieces` behind the first `_start`, at most `capacity`.
+    Invariant: of the parts that somebody waits to write, the first `_used` bytes of the first are in the pipe.
     Invariant: who waits to read finds no byte, and no end; who waits to write finds no room, and a reader.
     """
 
     __slots__ = (
         "_pieces",
         "_start",
+        "_used",
         "abandoned",
         "capacity",
         "ended",
@@ -100,6 +105,7 @@ class MemoryPipe:
         self.abandoned = False
         self._pieces: deque[bytes] = deque()
         self._start = 0
+        self._used = 0
 
     # ---- for who writes -------------------------------------------------------------------------------------------
 
@@ -113,13 +119,14 @@ class MemoryPipe:
         self.written += size
         return self._serve_reader() if self.reading.task is not None else None
 
-    def put_some(self, views: deque[memoryview]) -> Task[Any] | None:
-        """Take from the front of `views` as much as there is room for. Returns the reader that got some."""
-        self._fill(views)
+    def put_some(self, parts: deque[bytes]) -> Task[Any] | None:
+        """Take from the front of `parts` as much as there is room for. Returns the reader that got some."""
+        self._used = 0
+        self._fill(parts)
         if self.reading.task is None or not self.size:
             return None
         reader = self._serve_reader()
-        self._fill(views)
+        self._fill(parts)
         return reader
 
     def end(self) -> list[Task[Any]]:
@@ -160,9 +167,9 @@ class MemoryPipe:
         """There is room: take from who waits to write. Returns him if all was taken, to be resumed."""
         if self.writing.task is None:
             return None
-        views = self.writing.wants
-        self._fill(views)
-        return None if views else self.writing.grant(None)
+        parts = self.writing.wants
+        self._fill(parts)
+        return None if parts else self.writing.grant(None)
 
     def abandon(self) -> list[Task[Any]]:
         """Nobody will read: what is in the pipe is dropped. Returns who was told, to be resumed."""
@@ -182,15 +189,17 @@ class MemoryPipe:
         """There are bytes, and somebody waits for them."""
         return self.reading.grant(self.take(self.reading.wants))
 
-    def _fill(self, views: deque[memoryview]) -> None:
-        while views and (room := self.capacity - self.size):
-            view = views.popleft()
-            piece = bytes(view[:room])
+    def _fill(self, parts: deque[bytes]) -> None:
+        while parts and (room := self.capacity - self.size):
+            part = parts[0]
+            piece = part[self._used : self._used + room]
             self._pieces.append(piece)
             self.size += len(piece)
             self.written += len(piece)
-            if len(piece) < len(view):
-                views.appendleft(view[len(piece) :])
+            self._used += len(piece)
+            if self._used == len(part):
+                parts.popleft()
+                self._used = 0
 
     def _check(self) -> None:
         with self.lock:
@@ -201,4 +210,5 @@ class MemoryPipe:
                 assert not (self.size or self.ended or self.abandoned), "somebody waits who could read"
             if self.writing.task is not None:
                 assert self.size == self.capacity, "somebody waits beside room"
+                assert 0 <= self._used < len(self.writing.wants[0]), "somebody waits who has nothing to write"
                 assert not (self.ended or self.abandoned), "somebody waits for room that will never be"

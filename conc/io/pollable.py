@@ -7,7 +7,7 @@ direction needs it. The two directions travel alone: the halves of a stream may 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conc._kernel.current import slot
 from conc._kernel.descriptors import CLOSED, Descriptor, Direction
@@ -32,7 +32,7 @@ class Pollable:
 
     __slots__ = ("_closed", "_fd", "_reader", "_reading", "_writer", "_writing")
 
-    _descriptor_type: ClassVar[type[Descriptor]] = Descriptor
+    _descriptor_type: type[Descriptor] = Descriptor
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

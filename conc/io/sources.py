@@ -151,7 +151,10 @@ class Repeat:
     __slots__ = ("_block", "_data", "_next")
 
     def __init__(self, data: Buffer) -> None:
-        self._data = b"".join(views_of((data,)))
+        try:
+            self._data = b"".join(views_of((data,)))
+        except TypeError:
+            raise TypeError(f"data must be bytes, not {data!r:.100}") from None
         if not self._data:
             raise ValueError("data must be at least 1 byte, not empty")
         self._block = self._data * (REPEAT_AT_MOST // len(self._data) + 2)

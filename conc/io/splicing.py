@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from conc._kernel.current import charge, current_worker
 from conc._kernel.suspend import toll
 from conc._os.splicing import Sluice, is_real
+from conc._os.sync import Lock
 from conc.io.descriptor_stream import LARGE_SHIFT, SYSTEM_CALL, DescriptorReader, DescriptorWriter
 
 if TYPE_CHECKING:
@@ -19,43 +20,47 @@ PIPES_AT_MOST: Final = 16  # each a megabyte of the system's memory while a slow
 class Sluices:
     """The pipes that the copies of one run share. One is lent only while bytes are in it, so few are enough.
 
-    Invariant: `_lent` + len(`_free`) <= PIPES_AT_MOST, give or take one for each worker.
+    Invariant: `_lent` + len(`_free`) <= PIPES_AT_MOST. All workers share them, under `_lock`.
     """
 
-    __slots__ = ("_closed", "_free", "_lent")
+    __slots__ = ("_closed", "_free", "_lent", "_lock")
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._free: list[Sluice] = []
         self._lent = 0
         self._closed = False
 
     def borrow(self) -> Sluice | None:
         """An empty pipe; None if there is none to be had."""
-        try:
-            sluice = self._free.pop()
-        except IndexError:
-            if self._lent >= PIPES_AT_MOST:
+        with self._lock:
+            if self._free:
+                sluice = self._free.pop()
+            elif self._lent >= PIPES_AT_MOST:
                 return None
-            try:
-                sluice = Sluice()
-            except OSError:
-                return None
-        self._lent += 1
+            else:
+                try:
+                    sluice = Sluice()
+                except OSError:
+                    return None
+            self._lent += 1
         return sluice
 
     def give_back(self, sluice: Sluice) -> None:
         """It is empty again."""
-        self._lent -= 1
-        if self._closed:
-            sluice.close()
-        else:
-            self._free.append(sluice)
+        with self._lock:
+            self._lent -= 1
+            if not self._closed:
+                self._free.append(sluice)
+                return
+        sluice.close()
 
     def close(self) -> None:
         """The run has ended."""
-        self._closed = True
-        while self._free:
-            self._free.pop().close()
+        with self._lock:
+            self._closed = True
+            while self._free:
+                self._free.pop().close()
 
 
 class Count(Protocol):

@@ -33,6 +33,7 @@ def split(stream: Stream) -> tuple[ReadHalf, WriteHalf]:
         raise TypeError(f"stream must have the methods of conc.io.Stream, not be {stream!r}")
     reader, writer = ReadHalf(stream), WriteHalf(stream)
     reader._other, writer._other = writer, reader
+    reader._turns = writer._turns = [True, False]
     return reader, writer
 
 
@@ -58,14 +59,17 @@ class Half:
     """What the two halves have in common: the stream, and closing it with the last of them.
 
     Invariant: the stream is open unless both halves are closed, or somebody closed it by itself.
+    Invariant: each half takes one of `_turns` when it is closed and has nothing more to do with the stream; so one of
+    them closes it, also if two strands close theirs at the same time.
     """
 
-    __slots__ = ("_closed", "_other", "_stream")
+    __slots__ = ("_closed", "_other", "_stream", "_turns")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._closed = False
         self._other: Half = self
+        self._turns: list[bool]
 
     async def aclose(self) -> None:
         """Close this half, and the stream with the second of its halves. Idempotent.
@@ -82,6 +86,10 @@ class Half:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _is_last(self) -> bool:
+        """This half is done with the stream: whether it has to close it, since the other one is done too."""
+        return self._turns.pop()
 
     def _refuse_closed(self) -> NoReturn:
         raise ClosedResource(f"{self!r} was closed on this side")
@@ -119,7 +127,7 @@ class ReadHalf(Half):
         """
         if not self._closed:
             self._closed = True
-            if self._other._closed:
+            if self._is_last():
                 await self._stream.aclose()
                 return
         charge() or await toll()
@@ -192,10 +200,12 @@ class WriteHalf(Half):
         """
         if not self._closed:
             self._closed = True
-            if self._other._closed:
-                await self._stream.aclose()
-                return
-            await end_writing(self._stream)
+            try:
+                if not self._other._closed:
+                    await end_writing(self._stream)
+            finally:
+                if self._is_last():
+                    await self._stream.aclose()
         charge() or await toll()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
@@ -35,7 +34,7 @@ def stdin() -> StandardReader:
     left to whoever reads next. Bytes that Python's own ``sys.stdin`` has read ahead do not come: use either.
 
     Raises:
-        OSError: it is closed, or no descriptor is to be had.
+        OSError: it is closed, or not open for reading; or no descriptor is to be had.
         RuntimeError: no task is running here.
 
     Checkpoint: never.
@@ -50,7 +49,7 @@ def stdout() -> StandardWriter:
     `write_all` in one piece. Nothing is kept back; but `print` keeps bytes back, unless it has ``flush=True``.
 
     Raises:
-        OSError: it is closed, or no descriptor is to be had.
+        OSError: it is closed, or not open for writing; or no descriptor is to be had.
         RuntimeError: no task is running here.
 
     Checkpoint: never.
@@ -62,7 +61,7 @@ def stderr() -> StandardWriter:
     """Where the program complains. Otherwise as `stdout`.
 
     Raises:
-        OSError: it is closed, or no descriptor is to be had.
+        OSError: it is closed, or not open for writing; or no descriptor is to be had.
         RuntimeError: no task is running here.
 
     Checkpoint: never.
@@ -256,8 +255,7 @@ class Shared:
         try:
             self._endpoint, waits = open_standard(number)
         except OSError as error:
-            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
-            raise OSError(error.errno, f"cannot open {self.name} (descriptor {number}): {reason}") from error
+            raise OSError(error.errno, f"cannot open {self.name} (descriptor {number}): {error.strerror}") from error
         self.turn = Semaphore(1)
         self.file: Any = None
         if not waits:

@@ -15,7 +15,7 @@ def take(reader: AsyncRead, n: int) -> Take:
         n: how many bytes, at least 0.
 
     Raises:
-        ValueError, TypeError: `n` is no such number.
+        ValueError, TypeError: `n` is no such number, or `reader` cannot be read from.
 
     Checkpoint: never.
     """
@@ -32,6 +32,8 @@ class Take:
     __slots__ = ("_reader", "_remaining")
 
     def __init__(self, reader: AsyncRead, n: int) -> None:
+        if not hasattr(reader, "read"):
+            raise TypeError(f"reader must have a method read, as conc.io.AsyncRead says, not be {reader!r}")
         self._reader = reader
         self._remaining = _checked(n, "n")
 

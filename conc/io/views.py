@@ -27,7 +27,8 @@ def views_of(buffers: tuple[Buffer, ...]) -> list[memoryview]:
         try:
             view = memoryview(buffer).cast("B")
         except TypeError:
-            raise TypeError(f"what is written must be contiguous bytes, not {buffer!r:.100}") from None
+            remedy = "; a string has to be encoded" if isinstance(buffer, str) else ""
+            raise TypeError(f"what is written must be contiguous bytes, not {buffer!r:.100}{remedy}") from None
         if view:
             views.append(view)
     return views

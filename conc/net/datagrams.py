@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Self, TypeVar
 
 from conc._kernel.current import charge, current_task, current_worker, slot
+from conc._kernel.descriptors import PieceByPiece
 from conc._kernel.suspend import PARK, toll
 from conc._os import inherited
 from conc.errors import ClosedResource, ConcError, LimitExceeded, WouldBlock
@@ -40,6 +41,8 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
     """
 
     __slots__ = ("_recvfrom", "_sender", "_sendto", "_socket")
+
+    _descriptor_type = PieceByPiece  # a short datagram does not mean that it was the last
 
     def __init__(self, sock: Socket) -> None:
         super().__init__(sock.fileno())
@@ -81,7 +84,7 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
                 try:
                     found = self._recvfrom(max_bytes + 1)
                 except BlockingIOError:
-                    reading.ready = reading.descriptor.hup = False
+                    reading.ready = False
                 except OSError as error:
                     raise self._failed(error, "receive") from error
                 else:
@@ -102,7 +105,6 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
                 task.value = None
                 if type(found) is not tuple:
                     self._refuse_to_receive(found)
-                reading.ready = True  # who has read for us took it for a short read; there may be more datagrams
                 break
             if task.scope.cancelled:  # after an edge that brought nothing: do not wait once more
                 raise task.scope.cancellation()
@@ -148,7 +150,7 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
         try:
             found = self._recvfrom(max_bytes + 1)  # also if no poller told of one: it may not have been asked since
         except BlockingIOError:
-            reading.ready = reading.descriptor.hup = False
+            reading.ready = False
             raise WouldBlock(f"no datagram is there for {self!r}") from None
         except OSError as error:
             raise self._failed(error, "receive") from error
@@ -196,7 +198,7 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
                 try:
                     return self._recvfrom(max_bytes, socket.MSG_PEEK)
                 except BlockingIOError:
-                    reading.ready = reading.descriptor.hup = False
+                    reading.ready = False
                 except OSError as error:
                     raise self._failed(error, "receive") from error
             await self._wait(task, reading)

@@ -65,9 +65,10 @@ async def wrap_tls(
         if server_hostname is None:
             raise ValueError("server_hostname must be given: the name that the server's certificate is for")
     else:
-        check_context(ssl_context)
+        check_context(ssl_context, server_side=server_side)
         if ssl_context.check_hostname and not server_side and server_hostname is None:
             raise ValueError("server_hostname must be given, or ssl_context.check_hostname be False")
+    check_hostname(server_hostname, server_side=server_side)
     machine = await _make_machine(stream, ssl_context, server_side, server_hostname, session)
     whom = repr(server_hostname) if server_hostname is not None else repr(stream)
     try:
@@ -115,8 +116,9 @@ async def connect_tls(
     If cancelled: there is no connection, or no longer.
     """
     check_timeout(handshake_timeout)
+    check_hostname(server_hostname, server_side=False)
     if ssl_context is not None:
-        check_context(ssl_context)
+        check_context(ssl_context, server_side=False)
     stream = await connect_tcp(host, port, local_host=local_host, happy_eyeballs_delay=happy_eyeballs_delay)
     try:
         return await wrap_tls(
@@ -128,8 +130,8 @@ async def connect_tls(
             session=session,
             require_close_notify=require_close_notify,
         )
-    except ValueError:
-        stream._close()
+    except BaseException:
+        stream._close()  # which wrap_tls leaves open when an argument is bad
         raise
 
 
@@ -195,10 +197,32 @@ def default_context() -> ssl.SSLContext:
         return _Default.context
 
 
-def check_context(context: object) -> None:
-    """Raise an error that names the argument unless it is an SSL context."""
+def check_context(context: object, *, server_side: bool) -> None:
+    """Raise an error that names the argument unless it is an SSL context, and one for this side."""
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {context!r}")
+    if server_side and context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise ValueError(
+            "ssl_context is one for clients; make one for servers: ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
+        )
+    if not server_side and context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError("ssl_context is one for servers; make one for clients: ssl.create_default_context()")
+
+
+def check_hostname(name: object, *, server_side: bool) -> None:
+    """Raise an error that names the argument unless it is None or may be the name of a server."""
+    if name is None:
+        return
+    if server_side:
+        raise ValueError("server_hostname is for clients, not for a server")
+    if not isinstance(name, str):
+        raise TypeError(f"server_hostname must be a str, not {name!r}")
+    try:
+        name.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"server_hostname must be the name of a server, not {name!r}: {error}") from None
+    if not name or "\0" in name or name.startswith("."):
+        raise ValueError(f"server_hostname must be the name of a server, not {name!r}")
 
 
 def check_timeout(seconds: float | None) -> None:

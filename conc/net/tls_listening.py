@@ -38,7 +38,7 @@ async def listen_tls(
     Checkpoint: always a cancel point; it waits only for the look-up of a name.
     If cancelled: nothing is listened on.
     """
-    check_context(ssl_context)
+    check_context(ssl_context, server_side=True)
     check_timeout(handshake_timeout)
     listener = await listen_tcp(host, port, backlog=backlog)
     return TlsListener(
@@ -72,7 +72,7 @@ class TlsListener:
         handshake_timeout: float | None = HANDSHAKE_TIMEOUT_S,
         require_close_notify: bool = True,
     ) -> None:
-        check_context(ssl_context)
+        check_context(ssl_context, server_side=True)
         check_timeout(handshake_timeout)
         self._listener = listener
         self._ssl_context = ssl_context

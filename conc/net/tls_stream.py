@@ -25,8 +25,8 @@ class TlsStream(TlsWire):
 
     What was written counts in `bytes_written` as soon as it is encrypted. If a cancellation comes before the stream
     below has taken all of that, the rest is kept and goes out before anything else: with the next `write_all` (one
-    without bytes will do), with a `read` that waits, with `close_write`. No record is ever torn, and the stream can be
-    used on.
+    without bytes will do), with a `read` that begins to wait after that, with `close_write`. No record is ever torn,
+    and the stream can be used on.
 
     Each direction is used by one task at a time, and may be handed from strand to strand. ``async with stream:`` closes
     it at the end of the block.
@@ -133,7 +133,8 @@ class TlsStream(TlsWire):
                 self._refuse_closed()
             data = machine.take(max_bytes)
             while data is None:
-                if machine.outgoing.pending or self._unsent or self._truncated or machine.failure or self._is_awaited:
+                is_to_send = machine.outgoing.pending or self._unsent or self._unflushed
+                if is_to_send or self._truncated or machine.failure or self._is_awaited:
                     if not await self._receive():
                         return b""
                     data = machine.take(max_bytes)
@@ -267,7 +268,10 @@ class TlsStream(TlsWire):
                     data = take_piece(rest)
                 else:
                     if self._raw_flush is not None:
-                        await self._raw_flush()
+                        try:
+                            await self._flush_raw()
+                        except Cancelled:
+                            return  # as above
                     with machine.lock:
                         if not machine.outgoing.pending:
                             self._sender = None
@@ -376,7 +380,7 @@ class TlsStream(TlsWire):
             with suppress(AttributeError, ConcError):
                 self.raw.read_nowait(CIPHERTEXT)  # type: ignore[attr-defined]
         left, self._unsent = self._unsent[self.raw.bytes_written - self._mark :], b""
-        if left and not hasattr(self.raw, "write_nowait"):
+        if (left or self._unflushed) and not hasattr(self.raw, "write_nowait"):
             return b""  # there was no room when last it tried
         return left + self._machine.drain()
 
@@ -398,12 +402,12 @@ def take_piece(views: list[memoryview]) -> Buffer:
         return first[:PIECE]
     parts = []
     room = PIECE
-    while views and room:
-        part = views[0][:room]
-        parts.append(part)
-        room -= len(part)
-        if len(part) == len(views[0]):
-            del views[0]
-        else:
-            views[0] = views[0][len(part) :]
+    for view in views:
+        if not room:
+            break
+        parts.append(view[:room])
+        room -= len(parts[-1])
+    last = len(parts) - 1
+    rest = views[last][len(parts[last]) :]
+    views[: last + 1] = [rest] if rest else []
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CIPHERTEXT: Final = 65_536  # what is read from the stream below at a time
 AHEAD_AT_MOST: Final = 262_144  # during a renegotiation; when more is kept for a reader, wait for him
+ANSWERS_AT_MOST: Final = 262_144  # to new keys that the other side asks for, and does not fetch; 10,000 are in it
 GRACE_S: Final = 0.1
 
 
@@ -34,7 +35,7 @@ class TlsWire:
     reads; but a reader that has something to send, while nobody writes, lets a task of its own do so (`_relief` is set
     when that is done), and a writer may have to read (`_lent` is set when that is done, and `_heir` reads next).
     Invariant: `_unsent` was taken from the machine when `raw` had written `_mark` bytes; what of it was not written
-    goes out before what is taken later.
+    goes out before what is taken later. `_unflushed` says that `raw` may keep bytes back which it was to send.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class TlsWire:
         "_require_close_notify",
         "_sender",
         "_truncated",
+        "_unflushed",
         "_unsent",
         "_write_closed",
         "raw",
@@ -74,6 +76,7 @@ class TlsWire:
         self._is_awaited = False  # whether one does
         self._unsent = b""
         self._mark = 0
+        self._unflushed = False
         self._truncated = False  # whether `raw` has ended
         self._write_closed = False
         self._closed = ""  # what was done to it
@@ -86,7 +89,9 @@ class TlsWire:
             self._let_writer_go_on()
         if self._has_ended():
             return False
-        if (self._unsent or self._machine.outgoing.pending) and self._sender is None:
+        if self._machine.outgoing.pending > ANSWERS_AT_MOST:
+            raise BrokenResource(f"{self!r}: the other side asks for new keys again and again, and reads no answer")
+        if (self._unsent or self._unflushed or self._machine.outgoing.pending) and self._sender is None:
             await self._receive_and_send()
         else:
             self._feed(await self._raw_read(CIPHERTEXT))
@@ -94,12 +99,12 @@ class TlsWire:
 
     async def _receive_and_send(self) -> None:
         """Wait for ciphertext, and meanwhile send what is to be sent: neither may wait for the other."""
-        failure: ConcError | None = None
+        failure: Exception | None = None  # kept, so that the nursery puts it into no group
         async with open_nursery() as nursery:
             nursery.start_soon(self._relieve, name="send what a TlsStream has to say")
             try:
                 self._feed(await self._raw_read(CIPHERTEXT))
-            except ConcError as error:
+            except Exception as error:
                 failure = error
             nursery.cancel_scope.cancel(reason="something has come")
         if failure is not None:
@@ -115,7 +120,7 @@ class TlsWire:
             relief = self._relief = Event()
         try:
             await self._flush()
-        except ConcError:
+        except Exception:
             pass  # who writes will meet it, and there may still be something to read
         finally:
             self._end_sending()
@@ -197,7 +202,13 @@ class TlsWire:
             await self._raw_write(data)
             self._unsent = b""
         if self._raw_flush is not None:
-            await self._raw_flush()
+            await self._flush_raw()
+
+    async def _flush_raw(self) -> None:
+        """Have a stream that keeps bytes back send them. If cancelled, it still has some."""
+        self._unflushed = True
+        await self._raw_flush()  # type: ignore[misc]  # there is one
+        self._unflushed = False
 
     async def _send_soon(self) -> None:
         """Send what there is room for, cancelled or not, and without waiting for long. The rest stays."""

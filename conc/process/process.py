@@ -21,6 +21,7 @@ from conc.process.starting import (
     Plan,
     Redirect,
     check_argv,
+    check_cwd,
     check_env,
     check_grace,
     check_redirect,
@@ -104,7 +105,7 @@ class Process:
             check_redirect(stdin, "stdin", (PIPE, DEVNULL)),
             check_redirect(stdout, "stdout", (PIPE, DEVNULL)),
             check_redirect(stderr, "stderr", (PIPE, DEVNULL, STDOUT)),
-            cwd,
+            check_cwd(cwd),
             check_env(env),
             process_group,
             new_session,
@@ -209,12 +210,14 @@ class Process:
 
         Raises:
             PermissionError: it belongs to another user.
-            ValueError: it has no process group of its own, or this is no signal.
+            ValueError, TypeError: it has no process group of its own, or this is no signal.
             RuntimeError: it was not started yet.
 
         Checkpoint: never.
         """
         child = self._started()
+        if isinstance(signal, bool) or not isinstance(signal, int):
+            raise TypeError(f"signal must be the number of a signal, such as signal.SIGHUP, not {signal!r}")
         if group and not child.leads:
             raise ValueError("group=True needs Process(..., process_group=True) or new_session=True")
         try:

@@ -50,7 +50,7 @@ async def run(
         argv: the program and its arguments; for this and what is not said here see `Process`.
         input: what it reads. Not together with `stdin`.
         capture_output: short for ``stdout=PIPE, stderr=PIPE``.
-        stdin: where it reads from otherwise; None: what this program reads.
+        stdin: where it reads from otherwise, but for `PIPE`; None: what this program reads.
         stdout: where it writes to; `PIPE` captures it in the result.
         stderr: the same for its errors.
         check: whether an exit code other than 0 is an error.
@@ -77,13 +77,16 @@ async def run(
     """
     if input is not None and stdin is not None:
         raise ValueError("input and stdin both say what the program reads; give one of them")
+    if stdin is not None and stdin == PIPE:
+        raise ValueError("run(..., stdin=PIPE) would wait for ever for somebody to write; give it input=b'...', "
+                         "or talk to the program: async with Process(..., stdin=PIPE)")  # fmt: skip
     if capture_output and not (stdout is stderr is None):
         raise ValueError("capture_output=True is stdout=PIPE and stderr=PIPE; leave these out")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
         raise TypeError(f"limit must be a number of bytes or None, not {limit!r}")
     if limit is not None and limit < 0:
         raise ValueError(f"limit must be at least 0 bytes, not {limit}")
-    data = None if input is None else memoryview(input).cast("B")
+    data = None if input is None else _as_bytes(input)
     process = Process(
         argv,
         stdin=stdin if data is None else PIPE,
@@ -108,6 +111,13 @@ async def run(
     if check:
         completed.check()
     return completed
+
+
+def _as_bytes(input: Buffer) -> memoryview:
+    try:
+        return memoryview(input).cast("B")
+    except TypeError:
+        raise TypeError(f"input must be bytes, and text.encode() makes some of text; not {input!r:.100}") from None
 
 
 async def _converse(process: Process, data: memoryview | None, captures: list[_Capture]) -> None:

@@ -95,7 +95,8 @@ class Plan:
         hint = HINTS.get(error.errno or 0)
         if self.cwd is not None:
             attempt += f" in {os.fsdecode(self.cwd)!r}"
-            if error.filename is not None and os.fsdecode(error.filename).startswith(os.fsdecode(self.cwd)):
+            cwd = os.fsdecode(self.cwd)  # of a missing program its own name is told, which may begin in the same way
+            if error.filename is not None and os.fsdecode(error.filename) in {cwd, os.path.join(cwd, os.curdir)}:
                 hint = "that is no directory that this program may enter"
         reason = error.strerror or str(error)
         return OSError(error.errno, f"{attempt}: {reason}{f' ({hint})' if hint else ''}", error.filename)
@@ -106,6 +107,8 @@ def check_argv(argv: object, shell: bool) -> tuple[Argument, ...]:
     if shell:
         if not isinstance(argv, (str, bytes)):
             raise TypeError(f"with shell=True, argv is one command line, a str, not {argv!r:.100}")
+        if "\0" in os.fsdecode(argv):
+            raise ValueError(f"argv must not contain zero bytes, which end a string: {argv!r:.100}")
         return "/bin/sh", "-c", argv
     if isinstance(argv, (str, bytes, os.PathLike)):
         raise TypeError(
@@ -123,13 +126,28 @@ def check_argv(argv: object, shell: bool) -> tuple[Argument, ...]:
             raise TypeError(f"argv must be strings, bytes or paths, not {argument!r:.100}")
         if "\0" in os.fsdecode(argument):
             raise ValueError(f"argv must not contain zero bytes, which end a string: {argument!r:.100}")
+    if not os.fsdecode(given[0]):
+        raise ValueError(f"argv must begin with the name of a program, which {given!r:.100} has left empty")
     return given
+
+
+def check_cwd(cwd: Any) -> Argument | None:
+    """The name of a directory, or an error."""
+    if cwd is None:
+        return None
+    if not isinstance(cwd, (str, bytes, os.PathLike)):
+        raise TypeError(f"cwd must be the name of a directory, a string or a path, not {cwd!r:.100}")
+    if "\0" in os.fsdecode(cwd):
+        raise ValueError(f"cwd must not contain zero bytes, which end a string: {cwd!r:.100}")
+    return cwd
 
 
 def check_env(env: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """The environment as a copy, or an error."""
     if env is None:
         return None
+    if not isinstance(env, Mapping):
+        raise TypeError(f"env must map names to values, such as {{'PATH': '/usr/bin'}}, not {env!r:.100}")
     copy = dict(env)
     for name, value in copy.items():
         if not isinstance(name, (str, bytes)) or not isinstance(value, (str, bytes)):
@@ -141,7 +159,15 @@ def check_env(env: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 def check_redirect(value: Any, name: str, allowed: Sequence[int]) -> Redirect:
     """What a standard stream is connected with, or an error."""
-    if value is None or callable(getattr(value, "fileno", None)):
+    if value is None:
+        return None
+    if callable(getattr(value, "fileno", None)):
+        try:
+            number = value.fileno()
+        except (OSError, ValueError) as error:  # of a closed file, and of one that is in memory only
+            raise ValueError(f"{name} must be an open file of the system, which {value!r:.100} is not") from error
+        if number < 0:
+            raise ValueError(f"{name} must be an open file of the system, and {value!r:.100} is closed")
         return value  # type: ignore[no-any-return]
     if isinstance(value, bool) or not isinstance(value, int) or (value < 0 and value not in allowed):
         names = ", ".join(word for word, number in NAMES.items() if number in allowed)
@@ -151,7 +177,10 @@ def check_redirect(value: Any, name: str, allowed: Sequence[int]) -> Redirect:
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """Columns and rows of a terminal, or an error."""
-    columns, rows = size
+    try:
+        columns, rows = size
+    except (TypeError, ValueError):
+        raise TypeError(f"the size of a terminal is two whole numbers, columns and rows, not {size!r}") from None
     for count in (columns, rows):
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"the size of a terminal is two whole numbers, columns and rows, not {size!r}")

@@ -169,6 +169,9 @@ class SignalReceiver:
         if self._known.setdefault(number, token) is not token:
             return
         self._arrived.append(number)
+        if self._closed:  # on another thread, since the handler looked who receives
+            self._send_left_again()
+            return
         try:
             self._quiet.popleft()
         except IndexError:
@@ -194,7 +197,7 @@ class SignalReceiver:
         resume_all(woken)
 
     def _take(self) -> int | None:
-        """The first signal that has come, which is not known any more from here on. Under the lock."""
+        """The first signal that has come, which is not known any more from here on. Under the lock while it is open."""
         try:
             number = self._arrived.popleft()
         except IndexError:
@@ -214,21 +217,24 @@ class SignalReceiver:
         watches = [watch_of(number) for number in self._signals]
         for watch in watches:
             watch.receivers.pop(self, None)
-        left = []
         with waiters.lock:
             self._closed = True
-            while (number := self._take()) is not None:
-                left.append(number)
             woken = waiters.grant_all(CLOSED)
         resume_all(woken)
         crew, self._crew = self._crew, None
-        if crew is None:
-            return
-        crew.wakers.pop(self, None)
-        if self._close in crew.at_end:
-            crew.at_end.remove(self._close)
-        restore(watches, crew)
-        for number in left:
+        if crew is not None:
+            crew.wakers.pop(self, None)
+            if self._close in crew.at_end:
+                crew.at_end.remove(self._close)
+            restore(watches, crew)
+        self._send_left_again()
+
+    def _send_left_again(self) -> None:
+        """The block was left: what has come and nobody received comes once more. From any thread, and from a handler.
+
+        It needs no lock: nobody else but the others who are here takes anything any more, and each takes another one.
+        """
+        while (number := self._take()) is not None:
             if not watch_of(number).receivers:
                 send_again(number)
 
@@ -268,7 +274,10 @@ class _Receive(QueueOperation[int]):
         if granted is not CLOSED:
             with self.queue.lock:
                 self._receiver._put_back(granted)
-            self._receiver._serve()
+            if self._receiver._closed:  # between the grant and now
+                self._receiver._send_left_again()
+            else:
+                self._receiver._serve()
 
     def would_block(self) -> WouldBlock:
         return WouldBlock(f"no signal has come to {self._receiver!r}")

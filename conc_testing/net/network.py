@@ -40,8 +40,8 @@ class SimNetwork:
 
     Unmodified code that uses `conc.net` runs on it. Each host has an IPv4 and an IPv6 address, a loopback of its own
     and its own ports; a task that is part of no host runs on the host ``"local"``. TCP behaves as Linux's does, with
-    finite buffers, resets, half-closing, retransmission, and TIME_WAIT; so do UDP, and Unix sockets within a host: their
-    paths are names there and no files. What is not simulated raises `NotSimulated`.
+    finite buffers, resets, half-closing, retransmission, and TIME_WAIT. So do UDP, and Unix sockets, whose paths are
+    names and no files. What is not simulated raises `NotSimulated`.
 
     Usually made by `World`, as ``world.net``.
 

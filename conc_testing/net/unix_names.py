@@ -8,15 +8,19 @@ from __future__ import annotations
 import errno
 import os
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from conc_testing.net.addresses import system_error
 
-if TYPE_CHECKING:
-    from conc_testing.net.descriptors import SimDescriptor
-
 PATH_AT_MOST: Final = 107
 IDENTITIES: Final = count(1)
+
+
+class Owner(Protocol):
+    """Who has a name: a socket."""
+
+    def fileno(self) -> int:
+        """The descriptor; -1 once closed."""
 
 
 class UnixFile:
@@ -30,8 +34,8 @@ class UnixFile:
 
     __slots__ = ("identity", "mode", "owner")
 
-    def __init__(self, owner: SimDescriptor) -> None:
-        self.owner: SimDescriptor | None = owner
+    def __init__(self, owner: Owner) -> None:
+        self.owner: Owner | None = owner
         self.identity = next(IDENTITIES)
         self.mode = 0o755
 
@@ -44,10 +48,10 @@ class UnixNames:
 
     def __init__(self) -> None:
         self._files: dict[str, UnixFile] = {}
-        self._abstract: dict[str, SimDescriptor] = {}
+        self._abstract: dict[str, Owner] = {}
         self._numbers = count()
 
-    def bind(self, sock: SimDescriptor, address: Any) -> str:
+    def bind(self, sock: Owner, address: Any) -> str:
         """Give a name to a socket: a path, an abstract name, or with ``""`` a free abstract one.
 
         Raises:
@@ -64,7 +68,7 @@ class UnixNames:
             self._files[name] = UnixFile(sock)
         return name
 
-    def find(self, address: Any) -> SimDescriptor:
+    def find(self, address: Any) -> Owner:
         """The socket of this name.
 
         Raises:
@@ -84,7 +88,7 @@ class UnixNames:
             raise system_error(errno.ECONNREFUSED)
         return found
 
-    def release(self, sock: SimDescriptor) -> None:
+    def release(self, sock: Owner) -> None:
         """A socket was closed: its abstract name is free, its file stays."""
         for name, owner in list(self._abstract.items()):
             if owner is sock:

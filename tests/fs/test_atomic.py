@@ -15,6 +15,7 @@ import conc
 from conc import fs
 from conc._os import replacing
 from conc.errors import ClosedResource
+from tests.fs.support import Gate
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ async def test_a_failure_at_any_step_leaves_the_old_contents(
         monkeypatch.setattr(replacing, "sync_data", fail)
     else:
         monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left on device" + ": '.*file'$" * (step in ("write", "fsync"))):
         await fs.write_atomic(path, b"new")
     monkeypatch.undo()
     assert only(path) == b"old"
@@ -102,7 +103,7 @@ class Failing(io.FileIO):
         return super().write(data[:1])
 
 
-def failing_file(folder: str) -> tuple[str, io.FileIO]:
+def failing_file(folder: str, mode: int) -> tuple[str, io.FileIO]:
     path = os.path.join(folder, "new")
     return path, Failing(path, "x+")
 
@@ -112,9 +113,26 @@ async def test_what_is_no_file_is_not_replaced(tmp_path: SystemPath) -> None:
         await fs.write_atomic(tmp_path, b"x")
     with pytest.raises(OSError, match="only a regular file"):
         await fs.write_atomic("/dev/null", b"x")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="missing'$"):  # the folder, not a name that nobody has heard of
         await fs.write_atomic(tmp_path / "missing" / "file", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_may_not_read_the_old_file_cannot_open_the_new_one_before_it_is_told(
+    path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    chmod = os.chmod
+
+    def look_and_chmod(name: str, mode: int) -> None:
+        modes.append(stat.S_IMODE(os.stat(name).st_mode))
+        chmod(name, mode)
+
+    monkeypatch.setattr(os, "chmod", look_and_chmod)
+    await fs.write_atomic(path, b"new")
+    await fs.write_atomic(path.parent / "other", b"new", mode=0o640)
+    assert modes == [0o600, 0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 async def test_a_block_that_ends_replaces_the_contents(path: SystemPath) -> None:
@@ -190,3 +208,32 @@ async def test_of_many_who_write_one_wins_whole(path: SystemPath) -> None:
     data = only(path)
     assert len(data) == 20_000
     assert data == data[:2] * 10_000
+
+
+async def test_the_end_of_a_block_waits_for_a_write_of_another_task(path: SystemPath, gated_write: Gate) -> None:
+    async with conc.open_nursery() as nursery:
+
+        async def replace() -> None:
+            async with fs.open_atomic(path) as file:
+                nursery.start_soon(file.write, b"from another task")
+                await conc.to_thread(gated_write.wait_for_arrival)
+
+        replacing = nursery.start_soon(replace)
+        await conc.to_thread(gated_write.wait_for_arrival)
+        await conc.sleep(1)
+        assert replacing.outcome is None
+        assert path.read_bytes() == b"old"
+        gated_write.open()
+    assert only(path) == b"from another task"
+
+
+async def test_the_name_is_on_the_disk_too_if_it_is_to_be_durable(
+    path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    monkeypatch.setattr(replacing, "sync_data", lambda raw: synced.append("contents"))
+    monkeypatch.setattr(replacing, "sync_folder", synced.append)
+    await fs.write_atomic(path, b"fast", durable=False)
+    assert synced == []
+    await fs.write_atomic(path, b"safe")
+    assert synced == ["contents", os.path.realpath(path.parent)]

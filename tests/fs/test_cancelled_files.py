@@ -10,8 +10,11 @@ import pytest
 
 import conc
 from conc import fs
+from conc._kernel.current import current_task
 from conc._os import files, replacing
 from conc.errors import ClosedResource
+from conc.fs import handle
+from conc.sync import Event
 from tests.fs.support import Gate, Memory
 
 
@@ -175,3 +178,18 @@ async def test_a_write_atomic_that_is_cancelled_in_the_thread_has_happened(
         gate.open()
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_closing_finds_an_operation_that_ends_on_another_worker_at_this_moment(
+    tmp_path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await fs.open(tmp_path / "file", "wb")
+    file._user = current_task()  # as if that were one of another worker
+
+    def made_too_late() -> Event:
+        file._leave()
+        return Event()
+
+    monkeypatch.setattr(handle, "Event", made_too_late)
+    with conc.fail_after(1):
+        await file.aclose()

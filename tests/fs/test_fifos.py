@@ -142,3 +142,47 @@ async def test_a_fifo_has_no_position(fifo: SystemPath) -> None:
             assert await both.readline() == b"a line\n"
             await both.write(b" more")
             assert await both.read_exact(8) == b"and more"
+
+
+async def test_what_one_reader_has_and_waits_to_complete_no_other_takes(fifo: SystemPath) -> None:
+    async with fs.open(fifo, "r+b") as both:
+        await both.write(b"half a line")
+        async with conc.open_nursery() as nursery:
+            reading = nursery.start_soon(both.readline)
+            await conc.sleep(1)
+            for read in (both.read(4), both.read_exact(4), both.readline(), both.read_into(bytearray(4))):
+                with pytest.raises(BusyResource, match="is reading from"):
+                    await read
+            with pytest.raises(BusyResource):
+                both.read_nowait(4)
+            await both.write(b" and the rest\n")
+        assert await reading.join() == b"half a line and the rest\n"
+        with conc.move_on_after(1):
+            await both.read_exact(1)
+        await both.write(b"x")
+        assert await both.read(1) == b"x"
+
+
+async def test_a_writing_end_that_has_said_that_it_is_through_is_used_no_more(fifo: SystemPath) -> None:
+    async with fs.open(fifo, "r+b"), fs.open(fifo, "wb") as writer:
+        await writer.write(b"x")
+        await writer.close_write()
+        await writer.close_write()
+        for use in (writer.write(b"y"), writer.stat(), writer.sync(), writer.try_lock()):
+            with pytest.raises(ClosedResource, match="close_write was called"):
+                await use
+        with pytest.raises(ClosedResource, match="close_write was called"):
+            writer.fileno()
+
+
+async def test_the_end_is_not_said_while_another_task_writes(fifo: SystemPath) -> None:
+    async with fs.open(fifo, "r+b") as reader, fs.open(fifo, "wb") as writer, conc.open_nursery() as nursery:
+        data = bytes(1_000_000)
+        writing = nursery.start_soon(writer.write_all, data)
+        await conc.sleep(1)
+        with pytest.raises(BusyResource):
+            await writer.close_write()
+        assert await reader.read_exact(len(data)) == data
+        await writing.join()
+        await writer.write_all(b"x")  # so it was not closed
+        assert await reader.read(1) == b"x"

@@ -89,3 +89,20 @@ async def test_a_position_before_the_beginning_is_refused_and_nothing_moves(tmp_
         with pytest.raises(OSError, match="Invalid argument"):
             await file.seek(-1)
         assert await file.readline() == b"b\n"
+
+
+async def test_errors_of_positions_name_the_file(tmp_path: SystemPath) -> None:
+    (tmp_path / "file").touch()
+    async with fs.open(tmp_path / "file", "rb") as file:
+        for whence in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+            with pytest.raises(OSError, match="Invalid argument: '.*file'"):
+                await file.seek(-1, whence)
+
+
+async def test_contents_that_find_no_room_name_the_file() -> None:
+    path = fs.Path("/dev/full")
+    for write in (path.write_bytes(b"x"), path.write_text("x")):
+        with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+            await write
+    with pytest.raises(OSError, match="/proc/self/mem"):
+        await fs.Path("/proc/self/mem").read_bytes()

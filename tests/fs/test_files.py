@@ -350,3 +350,13 @@ async def test_what_is_no_bytes_is_not_written(path: SystemPath) -> None:
         with pytest.raises(TypeError, match="contiguous bytes"):
             await file.write("text")  # type: ignore[arg-type]
     assert path.read_bytes() == DATA
+
+
+async def test_what_was_read_ahead_comes_into_a_buffer_first_and_is_counted(tmp_path: SystemPath) -> None:
+    (tmp_path / "file").write_bytes(b"one\ntwo")
+    async with fs.open(tmp_path / "file", "rb") as file:
+        assert await file.readline() == b"one\n"
+        buffer = bytearray(5)
+        assert await file.read_into(buffer) == 3
+        assert buffer == b"two\0\0"
+        assert await file.read_into(buffer) == 0

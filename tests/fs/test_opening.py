@@ -8,13 +8,16 @@ import os
 import resource
 import sys
 import warnings
+from io import FileIO
 from pathlib import Path as SystemPath
+from typing import Any
 
 import pytest
 
 import conc
 from conc import fs
 from conc._os import files
+from conc.fs.opening import HandOver
 from tests.fs.support import Gate, nothing_left_open
 
 
@@ -187,3 +190,51 @@ async def test_a_hundred_files_at_once_are_written_and_closed(tmp_path: SystemPa
             for number in range(100):
                 nursery.start_soon(fill, number)
     assert len(list(tmp_path.iterdir())) == 100
+
+
+async def test_who_forgets_to_await_is_told(tmp_path: SystemPath) -> None:
+    (tmp_path / "file").touch()
+    opening: Any = fs.open(tmp_path / "file")
+    with pytest.raises(AttributeError, match=r"file'\)> has no 'read': it is not open yet; write await before it"):
+        opening.read
+    async with opening:
+        pass
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2, 3])
+async def test_a_fifo_for_which_no_descriptors_are_left_is_an_error_and_nothing_stays_open(
+    tmp_path: SystemPath, spare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    left = spare
+
+    def take_one() -> None:
+        nonlocal left
+        if not left:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        left -= 1
+
+    def duplicate(fd: int) -> int:
+        take_one()
+        return os.dup(fd)
+
+    monkeypatch.setattr(files, "duplicate", duplicate)
+    with nothing_left_open(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if spare >= 2:
+            await (await fs.open(tmp_path / "fifo", "r+b")).aclose()
+        else:
+            with pytest.raises(OSError, match="Too many open files: '.*fifo'"):
+                await fs.open(tmp_path / "fifo", "r+b")
+        gc.collect()
+
+
+def test_a_file_that_comes_to_who_has_just_left_is_closed(tmp_path: SystemPath) -> None:
+    for refused_first in (False, True):
+        raw = FileIO(tmp_path / "file", "w")
+        hand_over = HandOver()
+        if refused_first:
+            hand_over.refuse()
+        hand_over.offer(raw)
+        hand_over.refuse()
+        assert raw.closed

@@ -87,3 +87,22 @@ async def test_no_such_folder_is_an_error_of_entering(tmp_path: SystemPath, make
     with pytest.raises(FileNotFoundError):
         async with make(dir=tmp_path / "missing"):
             pass
+
+
+async def test_a_temporary_folder_is_found_again_from_elsewhere(
+    tmp_path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with fs.temp_dir(dir=".") as folder:
+        assert folder.is_absolute()
+        monkeypatch.chdir("/")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", MAKERS)
+async def test_a_block_is_entered_once_so_that_nothing_is_forgotten(tmp_path: SystemPath, make: Any) -> None:
+    temporary = make(dir=tmp_path)
+    async with temporary:
+        with pytest.raises(RuntimeError, match="entered once"):
+            await temporary.__aenter__()
+    assert list(tmp_path.iterdir()) == []

@@ -191,3 +191,39 @@ def test_reading_and_writing_in_any_order_keep_the_position_exact(
         conc.run(main, ours, theirs)
         with open(ours, "rb") as one, open(theirs, "rb") as other:
             assert one.read() == other.read()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-7", "latin-1"])
+@pytest.mark.parametrize("loop", [False, True])
+async def test_a_text_file_is_cut_off_at_the_position_and_not_where_it_was_read_ahead(
+    tmp_path: SystemPath, encoding: str, loop: bool
+) -> None:
+    path = tmp_path / "text"
+    path.write_text("gr\u00fcn\nblau\nrot\n", encoding=encoding)
+    async with fs.open(path, "r+", encoding=encoding) as file:
+        if loop:
+            async for _ in file:
+                break
+        else:
+            assert await file.read(5) == "gr\u00fcn\n"
+        await file.truncate()
+        assert await file.read() == ""
+    assert path.read_text(encoding=encoding) == "gr\u00fcn\n"
+
+
+async def test_text_that_was_cut_off_is_not_read_any_more(tmp_path: SystemPath) -> None:
+    path = tmp_path / "text"
+    path.write_text("one\ntwo\nthree\n")
+    async with fs.open(path, "r+") as file:
+        assert await file.readline() == "one\n"
+        assert await file.truncate(6) == 6
+        assert await file.read() == "tw"
+
+
+async def test_what_is_wrong_ahead_is_forgotten_where_the_file_is_read_from_elsewhere(tmp_path: SystemPath) -> None:
+    (tmp_path / "text").write_bytes(b"one\ntwo\n" + b"x" * 9000 + b"\n\xff\n")
+    async with fs.open(tmp_path / "text") as file:
+        assert await anext(file) == "one\n"
+        assert await file.seek(0) == 0
+        assert await file.readline() == "one\n"
+        assert await file.readline() == "two\n"

@@ -106,3 +106,14 @@ async def test_a_move_gives_the_new_path(tree: SystemPath, tmp_path: SystemPath)
     assert (tmp_path / "moved" / "b" / "two").read_text() == "2"
     with pytest.raises(FileNotFoundError):
         await fs.move(tree / "missing", tmp_path / "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+async def test_a_fifo_is_not_waited_for_but_refused(tree: SystemPath) -> None:
+    os.mkfifo(tree / "a" / "fifo")
+    with pytest.raises(shutil.SpecialFileError, match="a named pipe"):
+        await fs.copy_file(tree / "a" / "fifo", tree / "copy")
+    target = tree.parent / "target"
+    with pytest.raises(shutil.Error, match="a named pipe"):
+        await fs.copy_tree(tree, target)
+    assert contents(target) == {key: value for key, value in contents(tree).items() if key != "a/fifo"}

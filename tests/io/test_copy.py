@@ -297,3 +297,17 @@ def test_wherever_it_is_cancelled_nothing_is_lost_between_the_two() -> None:
 
     explore(copy_a_little, budget=Budget(runs=500, seconds=20), cancel="sweep").assert_ok()
     explore(copy_a_little, budget=Budget(runs=200, seconds=10)).assert_ok()
+
+
+class CannotSendOn(KeepsBack):
+    async def flush(self) -> None:
+        raise BrokenResource("the line is cut")
+
+
+async def test_an_error_of_flushing_says_that_it_was_the_writer() -> None:
+    writer, reader = simplex()
+    await writer.write_all(b"abc")
+    with pytest.raises(BrokenResource) as caught:
+        await copy(reader, CannotSendOn(sink()))
+    (note,) = caught.value.__notes__
+    assert note.startswith("while writing to <tests.io.test_copy.CannotSendOn")

@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,12 @@ def reuse(fd: int, path: Path) -> None:
     if other != fd:  # another thread was faster
         os.dup2(other, fd)
         os.close(other)
+
+
+def forget(ends: list[Any]) -> None:
+    """Drop the first, which nobody else has."""
+    del ends[0]
+    gc.collect()
 
 
 async def test_a_closed_writer_does_not_write_to_the_file_that_has_its_number_now(tmp_path: Path) -> None:
@@ -123,32 +130,29 @@ def test_lines_that_come_to_who_waits_at_a_terminal_come_one_after_the_other() -
 
 
 async def test_a_pipe_that_is_forgotten_is_closed_with_a_warning() -> None:
-    reader, writer = open_pipe()
-    fds = reader._fd, writer._fd
+    ends: list[Any] = [*open_pipe()]
+    fds = [end._fd for end in ends]
     with conc.move_on_after(0.01):
-        await reader.read(1)  # so that it is registered
+        await ends[0].read(1)  # so that it is registered
     await conc.checkpoint()  # the cancellation is forgotten
     with pytest.warns(ResourceWarning, match=f"descriptor {fds[0]} of a pipe or terminal was never closed"):
-        del reader
-        gc.collect()
+        forget(ends)
     with pytest.warns(ResourceWarning, match=f"descriptor {fds[1]} "):
-        del writer
-        gc.collect()
+        forget(ends)
     for fd in fds:
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(fd)
 
 
 async def test_the_number_of_a_forgotten_pipe_can_be_waited_for_again() -> None:
-    reader, writer = open_pipe()
+    ends: list[Any] = [*open_pipe()]
     with conc.move_on_after(0.01):
-        await reader.read(1)
+        await ends[0].read(1)
     await conc.checkpoint()
-    fd = reader._fd
+    fd = ends[0]._fd
     with pytest.warns(ResourceWarning):
-        del reader
-        gc.collect()
-    await writer.aclose()
+        forget(ends)
+    await ends[0].aclose()
     one, other = os.pipe()
     if one != fd:
         os.dup2(one, fd)
@@ -160,7 +164,14 @@ async def test_the_number_of_a_forgotten_pipe_can_be_waited_for_again() -> None:
         assert await reading.join() == b"new"
 
 
-class Interrupted(Pollable):
+class Plain(Pollable):
+    """One with a name."""
+
+    def __repr__(self) -> str:
+        return "<Plain>"
+
+
+class Interrupted(Plain):
     """One that, when `strand` is about to write, lets another thread do something at the worst moment."""
 
     def __init__(self, fd: int) -> None:
@@ -174,9 +185,6 @@ class Interrupted(Pollable):
             self.now.set()
             assert self.done.wait(10)
         return descriptor
-
-    def __repr__(self) -> str:
-        return "<Interrupted>"
 
 
 def test_a_registration_that_a_writer_takes_up_while_the_reader_leaves_it_is_kept() -> None:
@@ -216,5 +224,42 @@ def test_a_registration_that_a_writer_takes_up_while_the_reader_leaves_it_is_kep
             nursery.start_soon(take_the_reading)
 
     run(main, workers=3)
+    mine.close()
+    peer.close()
+
+
+@pytest.mark.parametrize("poller", [None, SelectPoller])
+def test_who_was_woken_before_another_worker_closed_it_does_not_wait_again(poller: type[SelectPoller] | None) -> None:
+    mine, peer = socket.socketpair()
+    mine.setblocking(False)
+    pollable = Plain(mine.fileno())
+    apart = threading.Barrier(2, timeout=10)  # so that no worker gets both strands
+    is_registered, is_closing = threading.Event(), threading.Event()
+
+    async def read() -> None:
+        apart.wait()
+        task = current_task()
+        with conc.move_on_after(0.01):
+            await pollable._wait(task, pollable._read_in(task.strand))
+        reading = pollable._reading
+        assert reading is not None
+        is_registered.set()
+        assert is_closing.wait(10)
+        await conc.sleep(0.01)  # the message of the other strand comes before it has closed the descriptor
+        with conc.fail_after(5), pytest.raises(ClosedResource):
+            await pollable._wait(task, reading)
+
+    async def close() -> None:
+        apart.wait()
+        assert is_registered.wait(10)
+        pollable._deregister()
+        is_closing.set()
+
+    async def main() -> None:
+        async with conc.open_nursery(parallel=True) as nursery:
+            nursery.start_soon(read)
+            nursery.start_soon(close)
+
+    run(main, workers=3, poller=poller)
     mine.close()
     peer.close()

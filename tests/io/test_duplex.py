@@ -328,3 +328,19 @@ async def test_what_is_there_can_be_seen_from_outside() -> None:
         "<SimplexWriter, 1 bytes on their way>",
         "<SimplexReader, 1 bytes to read>",
     )
+
+
+async def test_the_buffers_of_who_waits_to_write_are_his_own() -> None:
+    writer, reader = simplex(4)
+    data = bytearray(b"0123456789")
+    async with conc.open_nursery() as nursery:
+        writing = nursery.start_soon(writer.write_all, data, memoryview(b"ab"))
+        await settle()
+        assert writing.outcome is None
+        data[:] = b"changed"  # a view would refuse that, and is nothing to be shared with another thread
+        assert await reader.read(3) == b"012"
+        assert writer.bytes_written == 7
+        assert await reader.read(100) == b"3456"
+        assert await reader.read(100) == b"789a"
+        assert await reader.read(100) == b"b"
+    assert writer.bytes_written == 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import tty
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -222,6 +223,14 @@ async def test_somebody_else_who_writes_is_found_out_and_nothing_is_lost(moves: 
         nursery.cancel_scope.cancel()
 
 
+async def copy_to_its_end(reader: TcpStream, writer: TcpStream) -> str:
+    """The note of the error that it ends with."""
+    with pytest.raises(BrokenResource) as caught:
+        await copy(reader, writer)
+    (note,) = caught.value.__notes__
+    return note
+
+
 def failing(code: int) -> Callable[..., int]:
     def fail(*args: object) -> int:
         raise OSError(code, os.strerror(code))
@@ -241,6 +250,48 @@ async def test_where_the_system_cannot_it_is_copied(broken: str, monkeypatch: py
         assert await copy(near, far) == len(DATA)
         await far.close_write()
         assert await reading.join() == DATA
+
+
+async def test_an_error_after_the_system_could_not_names_the_right_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sluice, "drain", failing(errno.EINVAL))
+    async with relay() as (client, near, far, server), conc.open_nursery() as nursery:
+        sending = nursery.start_soon(client.write_all, DATA)
+        reading = nursery.start_soon(read_all, server)
+
+        async def break_off() -> None:
+            await sending.join()
+            while far.bytes_written < len(DATA):
+                await conc.sleep(0.001)
+            await until_it_waits(copying)
+            reset(client)
+
+        nursery.start_soon(break_off)
+        copying = nursery.start_soon(copy_to_its_end, near, far)
+        note = await copying.join()
+        assert note.startswith(f"while reading from {near!r}")
+        await far.close_write()
+        assert await reading.join() == DATA
+
+
+def test_workers_that_borrow_pipes_at_the_same_time_do_not_miscount() -> None:
+    sluices = splicing_module.Sluices()
+    together = threading.Barrier(4)
+
+    def use() -> None:
+        together.wait()
+        for _ in range(2000):
+            sluice = sluices.borrow()
+            assert sluice is not None
+            sluices.give_back(sluice)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sluices._lent == 0
+    assert len(sluices._free) <= 4
+    sluices.close()
 
 
 async def test_more_copies_than_there_are_pipes_all_come_to_their_end(

@@ -13,6 +13,7 @@ from conc.io import (
     AsyncRead,
     AsyncWrite,
     BufWriter,
+    DuplexStream,
     ReadHalf,
     Stream,
     WriteHalf,
@@ -127,6 +128,30 @@ async def test_a_direction_that_cannot_be_ended_at_once_does_not_hold_up_closing
     assert conc.current_time() - before == pytest.approx(0.01)
     await reader.aclose()
     assert [await other.read(9), await other.read(9)] == [b"n", b""]
+
+
+async def test_halves_that_are_closed_at_the_same_time_close_the_stream_once(nursery: conc.Nursery) -> None:
+    happened: list[str] = []
+
+    class Slow(DuplexStream):
+        async def close_write(self) -> None:
+            happened.append("ends")
+            await conc.sleep(0.005)
+            await super().close_write()
+            happened.append("has ended")
+
+        async def aclose(self) -> None:
+            happened.append("closes")
+            await super().aclose()
+
+    one, other = duplex()
+    reader, writer = split(Slow(one._source, one._sink))
+    nursery.start_soon(writer.aclose)
+    await settle()
+    await reader.aclose()
+    await conc.sleep(1)
+    assert happened == ["ends", "has ended", "closes"]
+    assert await other.read(1) == b""
 
 
 async def test_a_half_is_not_closed_under_who_writes_without_a_word(nursery: conc.Nursery) -> None:

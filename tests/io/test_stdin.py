@@ -198,3 +198,21 @@ def test_one_task_reads_at_a_time_and_closing_one_end_leaves_the_others() -> Non
         assert process.stdout.read() == (
             b"3 b'' <StandardReader of standard input, closed> <StandardReader of standard input>\n"
         )
+
+
+@pytest.mark.parametrize("end", ["pipe", "file"])
+def test_what_is_open_for_writing_only_cannot_be_read_and_says_so(end: str, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    wrong = writer if end == "pipe" else os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    text = """
+        try:
+            stdin()
+        except OSError as error:
+            assert "cannot open standard input (descriptor 0): it is not open for reading" in str(error), error
+        else:
+            assert False, "it was opened"
+    """
+    with program(text, stdin=wrong):
+        pass
+    for fd in {reader, writer, wrong}:
+        os.close(fd)

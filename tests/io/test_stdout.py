@@ -251,3 +251,19 @@ def test_descriptors_are_given_back_at_the_end_of_each_run() -> None:
     with program(source, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read() == b"x" * 6
+
+
+def test_what_is_open_for_reading_only_cannot_be_written_to_and_says_so() -> None:
+    reader, writer = os.pipe()
+    text = """
+        try:
+            stdout()
+        except OSError as error:
+            assert "cannot open standard output (descriptor 1): it is not open for writing" in str(error), error
+        else:
+            assert False, "it was opened"
+    """
+    with program(text, stdout=reader):
+        pass
+    for fd in (reader, writer):
+        os.close(fd)

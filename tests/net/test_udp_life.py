@@ -398,3 +398,16 @@ def take_in_events() -> None:
     """Let the worker hear from its poller now: who waited is ready to run then, and does not run yet."""
     worker = current_worker()
     worker.descriptors.notify(worker.poller.poll(0.01))
+
+
+@on_every_network
+async def test_a_datagram_behind_one_that_was_received_for_a_waiting_task_is_there_for_the_next() -> None:
+    async with udp_pair() as (one, other), conc.open_nursery() as nursery:
+        first = nursery.start_soon(other.receive)
+        await conc.sleep(0.01)
+        for data in (b"first", b"second"):
+            await one.send_to(data, other.local_address)
+        second = nursery.start_soon(other.receive)  # begins before the first goes on
+        current_worker().descriptors.notify(current_worker().poller.poll(1))
+        with conc.fail_after(5):
+            assert {await first.join(), await second.join()} == {b"first", b"second"}

@@ -201,7 +201,7 @@ async def test_closing_a_listener_breaks_what_it_has_not_accepted() -> None:
 
 
 @on_every_network
-async def test_nobody_listens() -> None:
+async def test_an_attempt_to_reach_nobody_fails_at_once() -> None:
     with folder() as here:
         async with await listen_unix(here / "server"):
             pass

@@ -10,6 +10,8 @@ import pytest
 import conc
 from conc.errors import BrokenResource, ClosedResource, WouldBlock
 from conc.net import TlsStream
+from conc.net.tls_wire import AHEAD_AT_MOST, CIPHERTEXT
+from conc_testing import Budget, explore
 from tests.net.support import run
 from tests.net.tls.support import read_exactly, read_to_end, speak_tls, tcp_pair, tls_pair
 
@@ -132,6 +134,102 @@ async def test_a_writer_that_has_to_read_goes_on_when_half_a_record_has_come() -
             assert reading.outcome is None
             await server.raw.write_all(record[10:])
             assert await reading.join() == b"whole"
+
+
+MUCH = bytes(range(256)) * 2_000  # more than a writer keeps for a reader
+
+
+async def test_a_reader_gets_its_turn_however_much_comes_while_a_writer_has_to_read() -> None:
+    async with tls_pair(capacity=1_000_000) as (client, server):
+        got: list[bytes] = []
+        refuse_to_write(client, lambda: len(b"".join(got)) == len(MUCH))
+
+        async def read() -> None:
+            while len(b"".join(got)) < len(MUCH):
+                got.append(await client.read(50_000))
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(client.write_all, b"written")
+            await conc.sleep(1)
+            nursery.start_soon(read)
+            await conc.sleep(1)
+            await server.write_all(MUCH)
+            assert await read_exactly(server, 7) == b"written"
+        assert b"".join(got) == MUCH
+
+
+async def test_a_writer_that_has_to_read_much_waits_until_somebody_reads_it() -> None:
+    async with tls_pair(capacity=1_000_000) as (client, server):
+        got: list[bytes] = []
+        refuse_to_write(client, lambda: len(b"".join(got)) == len(MUCH))
+        async with conc.open_nursery() as nursery:
+            writing = nursery.start_soon(client.write_all, b"written")
+            await server.write_all(MUCH)
+            await conc.sleep(1)
+            assert writing.outcome is None
+            assert AHEAD_AT_MOST < client._machine.ahead <= AHEAD_AT_MOST + CIPHERTEXT
+            while len(b"".join(got)) < len(MUCH):
+                got.append(await client.read(50_000))
+            assert await read_exactly(server, 7) == b"written"
+        assert b"".join(got) == MUCH
+
+
+async def test_a_writer_that_waits_until_somebody_reads_is_told_of_the_closing() -> None:
+    async with tls_pair(capacity=1_000_000) as (client, server):
+        refuse_to_write(client, lambda: False)
+
+        async def write() -> None:
+            with pytest.raises(ClosedResource):
+                await client.write_all(b"x")
+
+        async with conc.open_nursery() as nursery:
+            nursery.start_soon(write)
+            await server.write_all(MUCH)
+            await conc.sleep(1)
+            await client.aclose()
+
+
+async def test_a_reader_that_waits_for_a_writer_which_reads_may_give_up() -> None:
+    async with tls_pair() as (client, server):
+        refuse_to_write(client, lambda: client._machine._ahead == b"onetwo")
+        async with conc.open_nursery() as nursery:
+            writing = nursery.start_soon(client.write_all, b"written")
+            await conc.sleep(1)
+            with pytest.raises(WouldBlock):
+                client.read_nowait(10)
+            with conc.move_on_after(1) as scope:
+                await client.read(10)
+            assert scope.cancelled_caught
+            await server.write_all(b"one")
+            await server.write_all(b"two")
+            await writing.join()
+        assert await client.read(10) == b"onetwo"
+
+
+def test_who_waits_for_a_writer_which_reads_may_be_cancelled_at_any_moment() -> None:
+    async def scenario() -> None:
+        async with tls_pair(version=ssl.TLSVersion.TLSv1_2) as (client, server):
+            got: list[bytes] = []
+            refuse_to_write(client, lambda: b"".join(got) + client._machine._ahead == b"onetwo")
+
+            async def read() -> None:
+                while len(b"".join(got)) < 6:
+                    part = await client.read(2)
+                    got.append(part)
+
+            async with conc.open_nursery() as nursery:
+                nursery.start_soon(client.write_all, b"written", name="writer")
+                reading = nursery.start_soon(read, name="reader")
+                await server.write_all(b"one")
+                await conc.sleep(1)
+                await server.write_all(b"two")
+                assert await read_exactly(server, 7) == b"written"
+                while reading.outcome is None:
+                    await conc.sleep(1)
+                await read()
+            assert b"".join(got) == b"onetwo"
+
+    explore(scenario, cancel="sweep", sweep_tasks="reader", budget=Budget(runs=300, seconds=20)).assert_ok()
 
 
 async def test_a_writer_that_has_to_read_is_cancelled_closed_and_ended_like_any() -> None:

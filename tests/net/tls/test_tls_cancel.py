@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 import conc
-from conc.io import Stream
+from conc.io import BufStream, Stream
 from conc.net import TlsStream, wrap_tls
 from conc_testing import Budget, duplex, explore
 from tests.net.tls.certificates import HOST, client_context, server_context
-from tests.net.tls.support import read_exactly, read_to_end, speak_tls, tls_pair
+from tests.net.tls.support import VERSIONS, read_exactly, read_to_end, speak_tls, tls_pair
 
 DATA = bytes(range(256)) * 8
 BUDGET = Budget(runs=250, seconds=20)
@@ -119,6 +121,61 @@ def test_a_handshake_that_is_cancelled_closes_the_stream_below(swept: str) -> No
                 await raw.read(1)
 
     explore(scenario, cancel="sweep", sweep_tasks=f"{swept}*", plan=(), budget=BUDGET).assert_ok()
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=["1.3", "1.2"])
+@pytest.mark.parametrize("swept", ["write_client", "read_server"])
+def test_both_directions_at_once_lose_nothing_wherever_a_task_is_cancelled(swept: str, version: ssl.TLSVersion) -> None:
+    ours, theirs = client_context(version=version), server_context(version=version)
+
+    async def scenario() -> None:
+        client, server = await speak_tls(*duplex(300), client_side=ours, server_side=theirs)
+        ends = {"client": client, "server": server}
+        got = {"client": b"", "server": b""}
+        tasks: dict[str, conc.Task[None]] = {}
+
+        async def write(name: str) -> None:
+            stream = ends[name]
+            while rest := DATA[stream.bytes_written :][:500]:
+                await stream.write_all(rest[:100], rest[100:])
+            await stream.close_write()
+
+        async def read(name: str) -> None:
+            while part := await ends[name].read(333):
+                got[name] += part
+
+        async def go_on() -> None:
+            while tasks[swept].outcome is None:
+                await conc.sleep(1)
+            what, name = swept.split("_")
+            await (write if what == "write" else read)(name)
+
+        async with client, server:
+            async with conc.open_nursery() as nursery:
+                for name in ends:
+                    tasks[f"write_{name}"] = nursery.start_soon(write, name, name=f"write_{name}")
+                    tasks[f"read_{name}"] = nursery.start_soon(read, name, name=f"read_{name}")
+                nursery.start_soon(go_on, name="heir")
+            assert got == {"client": DATA, "server": DATA}
+
+    explore(scenario, cancel="sweep", sweep_tasks=swept, plan=(), budget=BUDGET).assert_ok()
+
+
+async def test_what_a_buffered_stream_keeps_back_goes_out_while_a_read_waits() -> None:
+    raw, other = duplex(200)
+    client, server = await speak_tls(BufStream(raw, 10_000), other)
+    with conc.move_on_after(1) as scope:
+        await client.write_all(bytes(1_000))
+    assert scope.cancel_called
+    assert not scope.cancelled_caught  # all was written
+
+    async def answer() -> None:
+        assert len(await read_exactly(server, 1_000)) == 1_000
+        await server.write_all(b"answer")
+
+    async with conc.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        assert await client.read(100) == b"answer"
 
 
 async def test_what_a_cancelled_write_left_goes_out_while_a_read_waits() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import conc
+from conc.io import BufStream
 from conc.net import TlsStream, unix_pair
 from conc_testing import SimNetwork, VirtualClock, check_stream, duplex
 from tests.net.support import run
@@ -40,6 +41,14 @@ async def test_tls_in_memory_keeps_the_protocol(version: ssl.TLSVersion, swapped
 )
 async def test_tls_over_difficult_streams_keeps_the_protocol(options: dict[str, Any]) -> None:
     await check_stream(in_memory(ssl.TLSVersion.TLSv1_3, **options))
+
+
+async def test_tls_over_buffered_streams_keeps_the_protocol() -> None:
+    async def make() -> tuple[TlsStream, TlsStream]:
+        client, server = duplex(3_000)
+        return await speak_tls(BufStream(client), BufStream(server, 100))
+
+    await check_stream(make)
 
 
 async def test_tls_within_tls_keeps_the_protocol() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 
 import pytest
 
 import conc
 from conc.errors import BrokenResource, BusyResource, ClosedResource
 from conc.net import TlsStream, wrap_tls
+from conc.net.tls_wire import ANSWERS_AT_MOST
 from conc_testing import duplex
 from tests.net.support import run
 from tests.net.tls.certificates import HOST, client_context, server_context
@@ -81,6 +83,83 @@ async def test_an_end_within_a_record_is_no_end() -> None:
         with pytest.raises(BrokenResource, match="without a close_notify"):
             await client.read(100)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=["1.3", "1.2"])
+async def test_cut_off_at_any_byte_it_is_told_from_the_whole(version: ssl.TLSVersion) -> None:
+    """The client's bytes are let through up to here; in its handshake, in a record, between records."""
+    ours, theirs = client_context(version=version), server_context(version=version)
+
+    async def cut(length: int) -> tuple[str, int]:
+        """What becomes of the server, and how many bytes were let through."""
+        client, carried = duplex()
+        carrying, server = duplex()
+        passed = 0
+
+        async def carry() -> None:
+            nonlocal passed
+            while passed < length and (data := await carried.read(length - passed)):
+                await carrying.write_all(data)
+                passed += len(data)
+            with suppress(BrokenResource):  # it has heard enough
+                await carrying.close_write()
+
+        async def carry_back() -> None:
+            while data := await carrying.read(65_536):
+                await carried.write_all(data)
+            with suppress(BrokenResource):
+                await carried.close_write()
+
+        async def ask() -> None:
+            with suppress(BrokenResource):
+                stream = await wrap_tls(client, ssl_context=ours, server_hostname=HOST)
+                await stream.write_all(b"question")
+                await stream.close_write()
+                await stream.read(1)
+            await client.aclose()
+
+        async def serve() -> str:
+            try:
+                async with await wrap_tls(server, ssl_context=theirs, server_side=True) as stream:
+                    return "whole" if await read_to_end(stream) == b"question" else "part"
+            except BrokenResource:
+                return "broken"
+            finally:
+                await server.aclose()
+
+        async with conc.open_nursery() as nursery:
+            for task in (carry, carry_back, ask):
+                nursery.start_soon(task)
+            serving = nursery.start_soon(serve)
+        return await serving.join(), passed
+
+    outcome, length = await cut(100_000)
+    assert outcome == "whole"
+    assert {(await cut(passed))[0] for passed in range(1, length)} == {"broken"}
+    assert await cut(length) == ("whole", length)
+
+
+async def test_who_asks_for_answers_without_end_and_reads_none_is_cut_off() -> None:
+    """In TLS 1.3 new keys can be asked for again and again, and each time something is to be sent."""
+    async with tls_pair(capacity=100) as (client, server):
+        server._machine.outgoing.write(bytes(ANSWERS_AT_MOST + 1))
+        with pytest.raises(BrokenResource, match="reads no answer"):
+            await server.read(1)
+        await client.aclose()
+
+
+@pytest.mark.parametrize("is_to_send", [False, True])
+async def test_an_error_of_the_stream_below_is_raised_as_it_is(is_to_send: bool) -> None:
+    async with tls_pair() as (client, _):
+
+        async def fail(max_bytes: int) -> bytes:
+            raise OSError(f"cannot give {max_bytes} bytes")
+
+        client._raw_read = fail
+        if is_to_send:
+            client._machine.outgoing.write(b"answer")
+        with pytest.raises(OSError, match="cannot give"):
+            await client.read(1)
 
 
 async def test_a_record_that_was_tampered_with_breaks_the_stream() -> None:

@@ -202,6 +202,21 @@ async def test_bad_arguments_are_named_before_anything_is_listened_on() -> None:
         await listen_tls("127.0.0.1", 0, server_context(), handshake_timeout=-1)
     with pytest.raises(TypeError, match="ssl_context"):
         await connect_tls("127.0.0.1", 1, ssl_context="secure")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one for clients"):
+        await listen_tls("127.0.0.1", 0, ssl.create_default_context())
+    with pytest.raises(ValueError, match="server_hostname"):
+        await connect_tls("127.0.0.1", 1, server_hostname="")
+
+
+def test_no_connection_is_left_when_a_session_is_none() -> None:
+    """`run` on a simulated network checks that all sockets are closed."""
+
+    async def main() -> None:
+        async with await listen() as listener:
+            with pytest.raises(TypeError, match="SSLSession"):
+                await ask(listener, b"x", session="none")
+
+    run(main, network=SimNetwork())
 
 
 def test_nothing_is_left_open_when_connecting_is_cancelled() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import sys
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,6 +109,81 @@ def test_the_end_comes_behind_what_was_sealed_and_again_and_again(version: ssl.T
     ]
     client.feed(server.drain())
     assert client.take(1) == b""
+
+
+class Contended(Exception):
+    """A thread would wait here."""
+
+
+class StrictLock:
+    """Tells who would wait for it."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+
+    def __enter__(self) -> None:
+        if self.is_held:
+            raise Contended
+        self.is_held = True
+
+    def __exit__(self, *_: object) -> None:
+        self.is_held = False
+
+
+@pytest.mark.parametrize("read", ["take", "fill"])
+def test_who_reads_while_another_strand_decrypts_ahead_is_never_told_of_nothing_or_the_end(read: str) -> None:
+    """At each line of `farewell`, which decrypts what has come: it is there, or somebody has the lock."""
+    client, server = machines()
+    server.feed(client.seal(b"0123456789"))
+    client.farewell()
+    server.feed(client.drain())
+    assert server.take(1) == b"0"  # and the rest is decrypted by who writes
+    server.lock = StrictLock()  # type: ignore[assignment]
+    got: list[object] = []
+
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line":
+            sys.settrace(None)
+            try:
+                got.append(server.take(1) if read == "take" else server.fill(memoryview(bytearray(1))))
+            except Contended:
+                pass
+            sys.settrace(look)
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        server.farewell()
+    finally:
+        sys.settrace(before)
+    assert 0 < len(got) < 9
+    assert None not in got
+    assert b"" not in got
+    assert 0 not in got
+
+
+class Moves(list[memoryview]):
+    """Counts how often it is changed: each time moves all that is behind."""
+
+    moves = 0
+
+    def __delitem__(self, index: Any) -> None:
+        self.moves += 1
+        super().__delitem__(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.moves += 1
+        super().__setitem__(index, value)
+
+
+def test_many_small_buffers_are_taken_together() -> None:
+    views = Moves([memoryview(b"0123456789")] * 20_000)
+    pieces = 0
+    while take_piece(views):
+        pieces += 1
+    assert pieces == -(-200_000 // PIECE)
+    assert views.moves <= 2 * pieces
 
 
 def test_what_was_put_back_is_taken_first() -> None:

@@ -293,7 +293,7 @@ def test_a_sweep_of_faults_breaks_unix_sockets_too() -> None:
     assert report.failure.deviations[0].site.startswith("fault.net.")
 
 
-def test_runs_repeat() -> None:
+def test_the_names_of_a_run_are_those_of_the_next() -> None:
     def once() -> list[str]:
         network = SimNetwork()
         names: list[str] = []
