@@ -11,6 +11,7 @@ from conc._kernel.asyncfn import is_coroutine, refuse_function
 from conc._kernel.cancel import CancelScope
 from conc._kernel.crew import Crew
 from conc._kernel.current import slot
+from conc._kernel.hiring import hire
 from conc._kernel.interrupts import Interrupts
 from conc._kernel.nursery import Nursery
 from conc._kernel.observe import Instrument, Policy, Watchers
@@ -166,17 +167,14 @@ class Runtime:
         self._crew = crew = Crew(self.clock)
         crew.runtime = self
         crew.on_deadlock = self._declare_deadlock
-        made: list[Worker] = []
         try:
-            for index in range(self._workers):
-                made.append(Worker(crew, index, self._workers, self._make_poller()))  # noqa: PERF401  # each is closed
+            crew.workers = made = hire(crew, self._workers, self._make_poller)
             self.clock.attach(crew.look_again)
         except BaseException:
-            for worker in made:
+            for worker in crew.workers:
                 worker.close()
             self._crew = None
             raise
-        crew.workers = made
         worker = made[0]
         for each in made:
             each.watched = self._watchers if self._watchers.needed else None

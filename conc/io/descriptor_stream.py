@@ -172,6 +172,8 @@ class DescriptorReader(DescriptorStream):
                 return read_ahead
             if task.scope.cancelled:  # after an edge that brought nothing: do not wait once more
                 raise task.scope.cancellation()
+            if reading is not self._reading:  # nor where another strand has taken it over meanwhile
+                reading = self._reading_now(task)
 
     def read_nowait(self, max_bytes: int) -> bytes:
         """Return the bytes that are there: at least one and at most `max_bytes`; ``b""`` at the end. As `read` else.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from conc._kernel.current import charge
+from conc._kernel.current import charge, current_worker
 from conc._kernel.suspend import toll
 from conc.errors import BrokenResource, ClosedResource
-from conc.io.descriptor_stream import READ_AT_MOST, SYSTEM_CALL, Endpoint
+from conc.io.descriptor_stream import LARGE_SHIFT, READ_AT_MOST, SYSTEM_CALL, Endpoint
 from conc.io.stream import Buffer
 from conc.io.views import view_to_fill, views_of
 
@@ -40,18 +40,22 @@ class ReadyFile:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         await self._pay()
         try:
-            return self._endpoint.recv(min(max_bytes, READ_AT_MOST))
+            data = self._endpoint.recv(min(max_bytes, READ_AT_MOST))
         except OSError as error:
             raise self._failed(error) from error
+        current_worker().budget -= len(data) >> LARGE_SHIFT
+        return data
 
     async def read_into(self, buffer: bytearray | memoryview) -> int:
         """As `DescriptorReader.read_into`; it never waits."""
         view = view_to_fill(buffer)
         await self._pay()
         try:
-            return self._endpoint.recv_into(view)
+            got = self._endpoint.recv_into(view)
         except OSError as error:
             raise self._failed(error) from error
+        current_worker().budget -= got >> LARGE_SHIFT
+        return got
 
     async def write_all(self, *buffers: Buffer) -> None:
         """As `DescriptorWriter.write_all`; it never waits, but lets others run now and then."""
@@ -66,6 +70,7 @@ class ReadyFile:
                     raise self._failed(error) from error
                 written += sent
                 self.bytes_written += sent
+                current_worker().budget -= sent >> LARGE_SHIFT
                 if written < len(view):
                     await self._pay()
 

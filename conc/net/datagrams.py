@@ -108,6 +108,8 @@ class DatagramSocket(SocketOptions, Pollable, Generic[AddressT]):
                 break
             if task.scope.cancelled:  # after an edge that brought nothing: do not wait once more
                 raise task.scope.cancellation()
+            if reading is not self._reading:  # nor where another strand has taken it over meanwhile
+                reading = self._reading_now(task)
         if len(found[0]) > max_bytes:
             self._refuse_long(found[1], max_bytes)
         return found

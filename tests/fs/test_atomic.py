@@ -220,7 +220,8 @@ async def test_the_end_of_a_block_waits_for_a_write_of_another_task(path: System
 
         replacing = nursery.start_soon(replace)
         await conc.to_thread(gated_write.wait_for_arrival)
-        await conc.sleep(1)
+        for _ in range(10):
+            await conc.checkpoint()
         assert replacing.outcome is None
         assert path.read_bytes() == b"old"
         gated_write.open()

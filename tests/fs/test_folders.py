@@ -13,7 +13,7 @@ import pytest
 import conc
 from conc import fs
 from conc.errors import BusyResource
-from conc.fs import batches
+from conc.fs import batches, walking
 from tests.fs.support import Gate, nothing_left_open
 
 
@@ -196,3 +196,44 @@ async def test_a_walk_that_is_cancelled_goes_on_where_it_was(tree: SystemPath) -
         except StopAsyncIteration:
             break
     assert sorted(map(str, found)) == sorted(path for path, _, _ in model(tree, False, True))
+
+
+async def test_a_walk_that_was_cancelled_goes_on_and_doubles_nothing(tmp_path: SystemPath) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    walk = fs.walk(tmp_path)
+    found = []
+    ended = False
+    while not ended:
+        for _ in range(2):
+            with conc.CancelScope() as scope:
+                scope.cancel()
+                await anext(walk)
+        try:
+            folder, folders, _ = await anext(walk)
+        except StopAsyncIteration:
+            ended = True
+        else:
+            folders.sort()
+            found.append(folder.name)
+    assert found == [tmp_path.name, "a", "b", "c"]
+
+
+async def test_a_walk_that_is_cancelled_while_it_waits_for_a_thread_goes_on(
+    tmp_path: SystemPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    walk = fs.walk(tmp_path)
+    await anext(walk)
+    real = walking.to_thread
+
+    async def cancelled(*args: Any) -> Any:
+        monkeypatch.setattr(walking, "to_thread", real)
+        scope.cancel()
+        await conc.checkpoint()
+
+    monkeypatch.setattr(walking, "to_thread", cancelled)
+    with conc.CancelScope() as scope:
+        await anext(walk)
+    assert scope.cancelled_caught
+    assert [folder.name async for folder, _, _ in walk] == ["a"]

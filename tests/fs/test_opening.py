@@ -16,6 +16,7 @@ import pytest
 
 import conc
 from conc import fs
+from conc._kernel.current import current_task
 from conc._os import files
 from conc.fs.opening import HandOver
 from tests.fs.support import Gate, nothing_left_open
@@ -238,3 +239,14 @@ def test_a_file_that_comes_to_who_has_just_left_is_closed(tmp_path: SystemPath) 
         hand_over.offer(raw)
         hand_over.refuse()
         assert raw.closed
+
+
+async def test_what_is_forgotten_while_a_thread_works_on_it_is_not_closed_under_that(tmp_path: SystemPath) -> None:
+    file: Any = await fs.open(tmp_path / "file", "wb")
+    raw = file._raw
+    file._user = current_task()  # as if it were torn out of the wait for a thread
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del file
+        gc.collect()
+    assert not raw.closed
+    raw.close()

@@ -16,6 +16,7 @@ import conc
 from conc._kernel.current import current_task, current_worker
 from conc._kernel.descriptors import Descriptor
 from conc._kernel.worker import Worker
+from conc._os.poller import READ
 from conc._os.select_poller import SelectPoller
 from conc.errors import ClosedResource
 from conc.io import PipeReader, PipeWriter, open_pipe
@@ -263,3 +264,35 @@ def test_who_was_woken_before_another_worker_closed_it_does_not_wait_again(polle
     run(main, workers=3, poller=poller)
     mine.close()
     peer.close()
+
+
+def test_a_reader_that_was_woken_for_nothing_takes_back_what_another_strand_took_meanwhile() -> None:
+    apart = threading.Barrier(2, timeout=10)  # so that no worker gets both strands
+    is_woken, is_taken = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        reader, writer = open_pipe()
+
+        async def read() -> None:
+            apart.wait()
+            async with conc.open_nursery() as nursery:
+                reading = nursery.start_soon(reader.read, 10)
+                await until_it_waits(reading)
+                current_worker().descriptors.notify([(reader._fd, READ)])
+                is_woken.set()
+                assert is_taken.wait(10)
+            assert await reading.join() == b"x"
+
+        async def take() -> None:
+            apart.wait()
+            assert is_woken.wait(10)
+            reader._read_in(current_task().strand)
+            is_taken.set()
+            await conc.sleep(0.02)  # until it waits again
+            await writer.write_all(b"x")
+
+        async with reader, writer, conc.open_nursery(parallel=True) as nursery:
+            nursery.start_soon(read)
+            nursery.start_soon(take)
+
+    run(main, workers=3, seconds=5)

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 import conc
+from conc._kernel.current import current_task
+from conc._os.sync import Lock
 from conc.errors import BrokenResource, BusyResource, ClosedResource, Deadlock, WouldBlock
 from conc.io import AsyncRead, AsyncWrite, DuplexStream, Stream, duplex, simplex
+from conc.io.memory_pipe import Place
 from conc_testing import check_stream, settle
 
 
@@ -344,3 +347,15 @@ async def test_the_buffers_of_who_waits_to_write_are_his_own() -> None:
         assert await reader.read(100) == b"789a"
         assert await reader.read(100) == b"b"
     assert writer.bytes_written == 12
+
+
+async def test_a_wait_that_another_worker_has_decided_cannot_be_taken_back() -> None:
+    lock = Lock()
+    place = Place(lock, "nothing")
+    task = current_task()
+    with lock:
+        place.enter(task, 1)
+        assert place.grant(b"x") is task
+    assert not place.withdraw(task)
+    assert task.value == b"x"
+    task.wait = task.value = None

@@ -294,6 +294,16 @@ def test_workers_that_borrow_pipes_at_the_same_time_do_not_miscount() -> None:
     sluices.close()
 
 
+def test_a_pipe_that_comes_back_behind_the_end_of_the_run_is_closed() -> None:
+    sluices = splicing_module.Sluices()
+    sluice = sluices.borrow()
+    assert sluice is not None
+    sluices.close()
+    sluices.give_back(sluice)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sluice.drain(0, 1)
+
+
 async def test_more_copies_than_there_are_pipes_all_come_to_their_end(
     monkeypatch: pytest.MonkeyPatch, moves: Moves
 ) -> None:
