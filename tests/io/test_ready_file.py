@@ -30,7 +30,7 @@ async def test_others_run_while_much_is_written(tmp_path: Path) -> None:
         nursery.start_soon(look)
         await conc.checkpoint()
         await file.write_all(bytes(size))
-    assert len([written for written in turns if written]) >= 10
+    assert len([written for written in turns if written]) >= 4
     assert path.stat().st_size == size
     endpoint.close()
     with pytest.raises(ClosedResource):

@@ -12,6 +12,7 @@ import pytest
 
 import conc
 from conc._kernel import worker
+from conc._os import bell
 from conc.lowlevel import default_poller
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -49,7 +50,7 @@ def test_a_run_that_gets_too_few_descriptors_leaves_none_open(
         return made
 
     if which == "bell":
-        monkeypatch.setattr(worker, "Bell", scarce(worker.Bell))
+        monkeypatch.setattr(worker, "Bell", scarce(bell.Bell))
     runtime = conc.Runtime(workers=3, poller=scarce(default_poller) if which == "poller" else None)
     before = len(list(DESCRIPTORS.iterdir()))
     with pytest.raises(OSError, match="Too many open files"):
