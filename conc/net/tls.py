@@ -103,9 +103,13 @@ async def connect_tls(
     Args:
         host: an address, or a name.
         port: 1 to 65535.
+        ssl_context: as for `wrap_tls`.
         server_hostname: the name that the server's certificate must be for. None: `host`.
-        ssl_context, handshake_timeout, session, require_close_notify: as for `wrap_tls`.
-        local_host, happy_eyeballs_delay: as for `connect_tcp`.
+        handshake_timeout: how many seconds the handshake may take. None: for ever.
+        session: that of an earlier connection with the same context, to resume.
+        require_close_notify: as for `wrap_tls`.
+        local_host: the address to connect from, as for `connect_tcp`.
+        happy_eyeballs_delay: after how many seconds the next address is tried, as for `connect_tcp`.
 
     Raises:
         OSError: nobody answers, or there is no such name, as for `connect_tcp`.

@@ -26,10 +26,13 @@ async def listen_tls(
     """Listen for TLS connections over TCP.
 
     Args:
-        host, port, backlog: as for `listen_tcp`.
+        host: as for `listen_tcp`.
+        port: as for `listen_tcp`.
         ssl_context: one for servers, with a certificate: ``ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)``, then
             ``context.load_cert_chain("certificate.pem", "key.pem")``.
-        handshake_timeout, require_close_notify: as for `TlsListener`.
+        backlog: how many connections may wait to be accepted, as for `listen_tcp`.
+        handshake_timeout: how many seconds a handshake may take. None: for ever.
+        require_close_notify: as for `wrap_tls`.
 
     Raises:
         OSError: as for `listen_tcp`.

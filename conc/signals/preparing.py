@@ -41,5 +41,5 @@ class prepare:  # noqa: N801  # used like a function: with prepare(SIGTERM):
 
     def __exit__(self, *error: object) -> None:
         for watch in self._watches:
-            watch.preparations -= 1
+            watch.preparations = max(0, watch.preparations - 1)  # in the child of a fork inside the block there is none
             watch.put_back()

@@ -214,14 +214,14 @@ async def test_the_end_of_a_block_waits_for_a_write_of_another_task(path: System
     async with conc.open_nursery() as nursery:
 
         async def replace() -> None:
-            async with fs.open_atomic(path) as file:
+            async with fs.open_atomic(path, durable=False) as file:
                 nursery.start_soon(file.write, b"from another task")
                 await conc.to_thread(gated_write.wait_for_arrival)
 
         replacing = nursery.start_soon(replace)
         await conc.to_thread(gated_write.wait_for_arrival)
-        for _ in range(10):
-            await conc.checkpoint()
+        for _ in range(50):
+            await conc.to_thread(path.exists)  # so long that another thread would have been done with it
         assert replacing.outcome is None
         assert path.read_bytes() == b"old"
         gated_write.open()

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,3 +188,33 @@ async def _start_and_leave(options: dict[str, object]) -> None:
     async with Process(argv, **rest) as started:  # type: ignore[arg-type]
         assert started.pid > 0
     assert not has_children()
+
+
+async def test_others_run_between_the_starts_of_one_task() -> None:
+    order: list[str] = []
+
+    async def other() -> None:
+        order.append("other")
+
+    async with conc.open_nursery() as nursery, AsyncExitStack() as stack:
+        nursery.start_soon(other)
+        for _ in range(5):
+            await stack.enter_async_context(Process(["true"]))
+            order.append("started")
+
+    assert order.index("other") < 5
+
+
+async def test_who_was_killed_but_had_not_ended_is_reaped_by_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    child, _ = children.start(
+        ["sleep", "60"], None, None, None, cwd=None, env=None, process_group=False, new_session=False
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(children.Child, "is_gone_within", lambda *_, **__: False)
+        child.abandon(group=False)
+    child.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not child.is_over
+
+    await process.run(["true"])
+    assert child.returncode == -signal.SIGKILL

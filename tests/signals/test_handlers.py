@@ -150,6 +150,20 @@ def test_a_wakeup_descriptor_that_the_program_sets_inside_is_left_alone() -> Non
         os.close(write_end)
 
 
+def test_a_signal_wakes_the_main_thread_also_where_ctrl_c_belongs_to_the_program() -> None:
+    async def main() -> None:
+        assert current_wakeup_fd() == -1
+        with open_receiver(USR1):
+            assert current_wakeup_fd() != -1
+
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with handlers_come_back():
+            conc.run(main)
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 # ---- prepared ----
 
 

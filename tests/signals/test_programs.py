@@ -190,6 +190,24 @@ def test_a_child_of_a_fork_is_ended_by_a_signal_that_its_parent_receives() -> No
     assert (code, said) == (0, [f"child {-signal.SIGTERM}", "SIGUSR1"])
 
 
+def test_a_child_of_a_fork_can_prepare_again_what_its_parent_had_prepared() -> None:
+    program = Program("""
+        before = signal.getsignal(SIGUSR1)
+        with prepare(SIGUSR1):
+            ours = signal.getsignal(SIGUSR1)
+            child = os.fork()
+            if not child:
+                say(signal.getsignal(SIGUSR1) is before)
+        if not child:
+            with prepare(SIGUSR1):
+                say(signal.getsignal(SIGUSR1) is ours)
+            say(signal.getsignal(SIGUSR1) is before)
+        else:
+            os.waitpid(child, 0)
+    """)
+    assert program.end() == (0, ["True"] * 3, "")
+
+
 def test_nobody_else_is_needed_while_a_task_waits_for_a_signal_and_nobody_does_without() -> None:
     program = Program("""
         from conc.sync import Event

@@ -12,6 +12,7 @@ import conc
 from conc._kernel.current import current_worker
 from conc.errors import RunFinished
 from conc.signals import open_receiver
+from conc.signals.handlers import watch_of
 from conc.sync import Barrier
 from tests.kernel.strands import Meeting, many
 from tests.signals.support import HUP, USR1, USR2, handlers_come_back
@@ -132,6 +133,7 @@ def test_a_runtime_off_the_main_thread_says_what_to_do() -> None:
     assert "SIGUSR1 cannot be received here: this runtime does not run on the main thread" in str(errors[0])
     assert "conc.signals.prepare" in str(errors[0])
     assert signal.getsignal(USR1) is signal.SIG_DFL
+    assert not watch_of(USR1).receivers, "who could not open receives all the same"
 
 
 def test_only_the_main_thread_prepares() -> None:
