@@ -17,9 +17,11 @@ from __future__ import annotations
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll, select
 from time import monotonic
 from typing import Final
+from weakref import WeakSet
 
 from conc._os.patience import FINE_S, LONGEST_S, wait_in_naps, wait_patiently
 from conc._os.poller import HUP, READ, WRITE, Events
+from conc._os.process import after_fork_in_child
 
 BOTH_EDGES: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
@@ -58,7 +60,7 @@ FLAGS: Final = {
 class EpollPoller:
     """A `Poller` over one epoll instance."""
 
-    __slots__ = ("_epoll", "_myself", "_wait")
+    __slots__ = ("__weakref__", "_epoll", "_myself", "_wait")
 
     arm = None
 
@@ -66,6 +68,7 @@ class EpollPoller:
         self._epoll = epoll()
         self._wait = self._epoll.poll
         self._myself = (self._epoll.fileno(),)
+        _open.add(self)
 
     def fileno(self) -> int:
         """The descriptor of the epoll itself, readable while events are waiting in it."""
@@ -121,3 +124,16 @@ class EpollPoller:
             timeout = deadline - monotonic()
             if events or timeout <= 0:
                 return events
+
+
+_open: Final[WeakSet[EpollPoller]] = WeakSet()
+
+
+def _leave_them_to_the_parent() -> None:
+    """Close what a fork has copied. The child has the same epolls: what it closed on its way out, it would take out of
+    those of its parent, which would hear of it no more."""
+    for poller in list(_open):
+        poller.close()
+
+
+after_fork_in_child(_leave_them_to_the_parent)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conc._kernel.task import Task
 
 AT_ONCE: Final = 65_536  # what is read without a thread at a time: it holds up the worker for some microseconds
-MORE: Final = 1 << 22  # what a thread reads at a time, where all is read
+MORE: Final = 1 << 22  # what a thread reads at a time: memory is taken for what is there, not for what was asked for
 LARGE_SHIFT: Final = 12
 SYSTEM_CALL: Final = 4  # what one costs, in operations; and one more for each 4 KiB
 
@@ -263,9 +263,9 @@ class ReadableFile(Handle):
                 finally:
                     self._waiting = None
             elif self._regular:
-                data = await self._call(files.read_fully, self._raw, size)
+                data = await self._call(files.read_fully, self._raw, min(size, MORE))
             else:
-                data = await self._call(files.read_some, self._raw, size)
+                data = await self._call(files.read_some, self._raw, min(size, MORE))
         self._ahead += data
         return bool(data)
 

@@ -21,6 +21,7 @@ async def copy_file(source: StrPath, target: StrPath, *, metadata: bool = False)
     Raises:
         OSError: `source` cannot be read, the folder of `target` is not writable, the disk is full, or the two are the
             same file.
+        shutil.SpecialFileError: `source` is a FIFO. An OSError.
 
     Checkpoint: always, and it waits for a thread.
     If cancelled: `target` is as it was. A copy that was begun is given up between two pieces.

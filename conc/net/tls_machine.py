@@ -24,21 +24,22 @@ class TlsMachine:
         sealed: how many bytes of plaintext were encrypted.
         rest: what the last `seal` could not encrypt, because the SSL object has to read first (a renegotiation).
         ended: whether the other side has said that nothing more comes.
+        has_more: whether there may be something to take. Look with the lock.
         failure: the error after which nothing more can be decrypted.
 
-    Invariant: unless `_has_more`, `take` would find nothing, whatever it asked for; as long as nobody has the lock.
+    Invariant: unless `has_more`, `take` would find nothing, whatever it asked for; as long as nobody has the lock.
     Invariant: `_ahead` is plaintext that comes before what the SSL object has.
     """
 
     __slots__ = (
         "_ahead",
-        "_has_more",
         "_incoming",
         "_may_shake_again",
         "_read",
         "_write",
         "ended",
         "failure",
+        "has_more",
         "lock",
         "outgoing",
         "rest",
@@ -62,7 +63,7 @@ class TlsMachine:
         self._read = self.ssl.read
         self._write = self.ssl.write
         self._ahead = b""
-        self._has_more = False
+        self.has_more = False
         self._may_shake_again = True  # a renegotiation, or a certificate that is wanted later
         self.sealed = 0
         self.rest: Buffer = b""
@@ -73,7 +74,7 @@ class TlsMachine:
         """This has come."""
         with self.lock:
             self._incoming.write(ciphertext)
-            self._has_more = True
+            self.has_more = True
 
     def drain(self) -> bytes:
         """What is to be sent. It must be, before anything that a later call returns."""
@@ -102,18 +103,18 @@ class TlsMachine:
         with self.lock:  # first of all: who writes may be reading ahead, in another strand
             if ciphertext:
                 self._incoming.write(ciphertext)
-                self._has_more = True
-            elif not self._has_more:
+                self.has_more = True
+            elif not self.has_more:
                 return b"" if self.ended else None
             if self._ahead:
                 data, self._ahead = self._ahead[:max_bytes], self._ahead[max_bytes:]
                 return data
             data = self._take_one(max_bytes)
-            if not self._has_more or len(data) == max_bytes:
+            if not self.has_more or len(data) == max_bytes:
                 return data or (b"" if self.ended else None)
             parts = [data]
             max_bytes -= len(data)
-            while max_bytes and self._has_more:
+            while max_bytes and self.has_more:
                 data = self._take_one(max_bytes)
                 parts.append(data)
                 max_bytes -= len(data)
@@ -128,15 +129,15 @@ class TlsMachine:
             self._stop_reading(error)
             return b""
         if not data:
-            self._has_more = False
+            self.has_more = False
             self.ended = True
         elif not self._incoming.pending and (len(data) < asked or not self.ssl.pending()):
-            self._has_more = False  # without asking, which would cost an exception
+            self.has_more = False  # without asking, which would cost an exception
         return data
 
     def _stop_reading(self, error: ssl.SSLError) -> None:
         """There was nothing to be read."""
-        self._has_more = False
+        self.has_more = False
         if isinstance(error, ssl.SSLZeroReturnError):  # the end, if both sides have said so
             self.ended = True
         elif not isinstance(error, ssl.SSLWantReadError):
@@ -145,7 +146,7 @@ class TlsMachine:
     def fill(self, view: memoryview) -> int | None:
         """As `take`, into a buffer."""
         with self.lock:
-            if not self._has_more:
+            if not self.has_more:
                 return 0 if self.ended else None
             if self._ahead:
                 got = min(len(view), len(self._ahead))
@@ -153,7 +154,7 @@ class TlsMachine:
                 self._ahead = self._ahead[got:]
                 return got
             got = 0
-            while got < len(view) and self._has_more:
+            while got < len(view) and self.has_more:
                 got += self._fill_one(view[got:])
             return got or (0 if self.ended else None)
 
@@ -165,10 +166,10 @@ class TlsMachine:
             self._stop_reading(error)
             return 0
         if not got:
-            self._has_more = False
+            self.has_more = False
             self.ended = True
         elif not self._incoming.pending and not self.ssl.pending():
-            self._has_more = False
+            self.has_more = False
         return got
 
     @property
@@ -183,16 +184,16 @@ class TlsMachine:
 
     def _read_ahead(self) -> None:
         parts = [self._ahead]
-        while self._has_more:
+        while self.has_more:
             parts.append(self._take_one(RECORD))
         self._ahead = b"".join(parts)
-        self._has_more = bool(self._ahead)
+        self.has_more = bool(self._ahead)
 
     def put_back(self, data: bytes) -> None:
         """This was taken, and shall be taken again."""
         with self.lock:
             self._ahead = data + self._ahead
-            self._has_more = True
+            self.has_more = True
 
     def leftover(self) -> bytes:
         """What has come behind the end."""
@@ -213,7 +214,7 @@ class TlsMachine:
         done, size = 0, len(data)
         with self.lock:
             # In the middle of a handshake writing reads, too, and breaks if it finds plaintext: let it find nothing.
-            if self._may_shake_again and self._has_more:
+            if self._may_shake_again and self.has_more:
                 self._read_ahead()
             try:
                 while done < size:

@@ -126,12 +126,13 @@ class TlsStream(TlsWire):
             is_free = self._reader is None
             if is_free:
                 self._reader = task
+            is_there = machine.has_more or machine.ended or not is_free
         if not is_free:
             await self._wait_to_read(task)
         try:
             if self._closed:
                 self._refuse_closed()
-            data = machine.take(max_bytes)
+            data = machine.take(max_bytes) if is_there else None
             while data is None:
                 is_to_send = machine.outgoing.pending or self._unsent or self._unflushed
                 if is_to_send or self._truncated or machine.failure or self._is_awaited:

@@ -113,7 +113,7 @@ async def test_what_is_no_file_is_not_replaced(tmp_path: SystemPath) -> None:
         await fs.write_atomic(tmp_path, b"x")
     with pytest.raises(OSError, match="only a regular file"):
         await fs.write_atomic("/dev/null", b"x")
-    with pytest.raises(FileNotFoundError, match="missing'$"):  # the folder, not a name that nobody has heard of
+    with pytest.raises(FileNotFoundError, match=r"missing'$"):  # the folder, not a name that nobody has heard of
         await fs.write_atomic(tmp_path / "missing" / "file", b"x")
     assert list(tmp_path.iterdir()) == []
 

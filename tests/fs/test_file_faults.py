@@ -95,7 +95,7 @@ async def test_errors_of_positions_name_the_file(tmp_path: SystemPath) -> None:
     (tmp_path / "file").touch()
     async with fs.open(tmp_path / "file", "rb") as file:
         for whence in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
-            with pytest.raises(OSError, match="Invalid argument: '.*file'"):
+            with pytest.raises(OSError, match=r"Invalid argument: '.*file'"):
                 await file.seek(-1, whence)
 
 

@@ -360,3 +360,23 @@ async def test_what_was_read_ahead_comes_into_a_buffer_first_and_is_counted(tmp_
         assert await file.read_into(buffer) == 3
         assert buffer == b"two\0\0"
         assert await file.read_into(buffer) == 0
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 70])
+async def test_asking_for_more_than_there_can_be_takes_memory_only_for_what_there_is(
+    tmp_path: SystemPath, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(5_000_000)
+    (tmp_path / "file").write_bytes(data)
+    Memory(iter(())).install(monkeypatch)  # a file system that cannot tell what is in memory
+    async with fs.open(tmp_path / "file", "rb") as file:
+        assert await file.read(size) == data
+        await file.seek(0)
+        with pytest.raises(IncompleteRead, match=f"ended after 5000000 of {size} bytes"):
+            await file.read_exact(size)
+        assert await file.tell() == 0
+
+
+async def test_a_device_without_end_gives_no_more_than_a_part_at_a_time() -> None:
+    async with fs.open("/dev/zero", "rb") as file:
+        assert 0 < len(await file.read(1 << 40)) <= 1 << 22

@@ -197,7 +197,7 @@ async def test_who_forgets_to_await_is_told(tmp_path: SystemPath) -> None:
     (tmp_path / "file").touch()
     opening: Any = fs.open(tmp_path / "file")
     with pytest.raises(AttributeError, match=r"file'\)> has no 'read': it is not open yet; write await before it"):
-        opening.read
+        await opening.read(1)
     async with opening:
         pass
 
@@ -225,7 +225,7 @@ async def test_a_fifo_for_which_no_descriptors_are_left_is_an_error_and_nothing_
         if spare >= 2:
             await (await fs.open(tmp_path / "fifo", "r+b")).aclose()
         else:
-            with pytest.raises(OSError, match="Too many open files: '.*fifo'"):
+            with pytest.raises(OSError, match=r"Too many open files: '.*fifo'"):
                 await fs.open(tmp_path / "fifo", "r+b")
         gc.collect()
 
@@ -245,8 +245,9 @@ async def test_what_is_forgotten_while_a_thread_works_on_it_is_not_closed_under_
     file: Any = await fs.open(tmp_path / "file", "wb")
     raw = file._raw
     file._user = current_task()  # as if it were torn out of the wait for a thread
+    files_held = [file]
+    del file
     with pytest.warns(ResourceWarning, match="never closed"):
-        del file
-        gc.collect()
+        files_held.clear()
     assert not raw.closed
     raw.close()

@@ -279,7 +279,7 @@ def test_workers_that_borrow_pipes_at_the_same_time_do_not_miscount() -> None:
 
     def use() -> None:
         together.wait()
-        for _ in range(2000):
+        for _ in range(20_000):
             sluice = sluices.borrow()
             assert sluice is not None
             sluices.give_back(sluice)

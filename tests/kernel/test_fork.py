@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 import conc
+from conc.io import open_pipe
 from conc.lowlevel import wait_readable
 from conc.sync import Event
 
@@ -118,6 +119,34 @@ def test_closing_an_inherited_runtime_in_the_child_does_nothing() -> None:
         inherited.step()
         assert in_child(check) == "counted to 2"
         assert task.outcome is None
+
+
+def test_a_child_that_leaves_the_blocks_of_its_parent_takes_nothing_from_it() -> None:
+    async def main() -> list[bytes]:
+        reader, writer = open_pipe()
+        async with reader, writer:
+
+            async def write_soon() -> None:
+                await conc.sleep(0.01)
+                await writer.write_all(b"x")
+
+            async def read() -> bytes:
+                async with conc.open_nursery() as nursery:
+                    nursery.start_soon(write_soon)
+                    return await reader.read(1)
+
+            before = await read()  # only what was waited for once is registered
+
+            def leave() -> str:
+                reader._close()
+                writer._close()
+                return "left"
+
+            assert in_child(leave) == "left"
+            with conc.fail_after(10):
+                return [before, await read()]
+
+    assert conc.run(main) == [b"x", b"x"]
 
 
 async def wait_for_nothing() -> None:
