@@ -102,7 +102,11 @@ def start_in_terminal(
     """
     ready_to_start()
     if cwd is not None:
-        os.stat(os.path.join(os.fsdecode(cwd), os.curdir))
+        try:
+            os.stat(os.path.join(os.fsdecode(cwd), os.curdir))
+        except OSError as error:
+            error.filename = cwd
+            raise
         argv = [*IN_DIRECTORY, os.fspath(cwd), *argv]
     ours, theirs = os.openpty()
     try:

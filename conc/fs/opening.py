@@ -132,7 +132,7 @@ def open(
 
     Checkpoint: always when awaited, and it waits for a thread.
     If cancelled: the file was not opened. A FIFO, for which one waits until its other end is opened, is closed when
-        that happens after all.
+        that happens after all; until then it keeps a thread of the pool.
     """
     return opened(path, mode, encoding, errors, newline)
 

@@ -95,8 +95,7 @@ class Plan:
         hint = HINTS.get(error.errno or 0)
         if self.cwd is not None:
             attempt += f" in {os.fsdecode(self.cwd)!r}"
-            cwd = os.fsdecode(self.cwd)  # of a missing program its own name is told, which may begin in the same way
-            if error.filename is not None and os.fsdecode(error.filename) in {cwd, os.path.join(cwd, os.curdir)}:
+            if error.filename is not None and os.fsdecode(error.filename) == os.fsdecode(self.cwd):
                 hint = "that is no directory that this program may enter"
         reason = error.strerror or str(error)
         return OSError(error.errno, f"{attempt}: {reason}{f' ({hint})' if hint else ''}", error.filename)

@@ -133,7 +133,8 @@ def test_a_child_that_leaves_the_blocks_of_its_parent_takes_nothing_from_it() ->
             async def read() -> bytes:
                 async with conc.open_nursery() as nursery:
                     nursery.start_soon(write_soon)
-                    return await reader.read(1)
+                    data = await reader.read(1)
+                return data
 
             before = await read()  # only what was waited for once is registered
 
@@ -144,7 +145,8 @@ def test_a_child_that_leaves_the_blocks_of_its_parent_takes_nothing_from_it() ->
 
             assert in_child(leave) == "left"
             with conc.fail_after(10):
-                return [before, await read()]
+                after = await read()
+        return [before, after]
 
     assert conc.run(main) == [b"x", b"x"]
 
