@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from conc._os.bell import SocketBell
-from conc._os.signals import Handler, install_sigint, restore_sigint, sigint_is_default, wake_on_signals
+from conc._os.signals import Handler, install_sigint, restore_sigint, sigint_is_default, stop_waking, wake_on_signals
 
 if TYPE_CHECKING:
     from conc._kernel.strand import Strand
@@ -51,7 +51,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._bell is not None:
-            wake_on_signals(self._previous_fd)
+            stop_waking(self._bell.write_fileno(), self._previous_fd)
             self._bell = None
             restore_sigint(self._previous, self._handle)
             if self._count and not self._seen:
@@ -97,9 +97,7 @@ def hear_signals(worker: Worker) -> None:
 
     def restore() -> None:
         nonlocal bell
-        found = wake_on_signals(previous)
-        if found != bell.write_fileno():
-            wake_on_signals(found)  # the program has set its own since, and keeps it
+        stop_waking(bell.write_fileno(), previous)
         del bell  # closed now, and not by the garbage collector some time later
 
     worker.crew.at_end.append(restore)

@@ -67,6 +67,17 @@ def wake_on_signals(fd: int) -> int:
     return signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
+def stop_waking(installed: int, previous: int) -> None:
+    """Put back what `wake_on_signals` returned, unless the program has set a descriptor of its own since: it keeps it.
+
+    Raises:
+        ValueError: this is not the main thread.
+    """
+    found = wake_on_signals(previous)
+    if found != installed:
+        wake_on_signals(found)
+
+
 # ---- any signal -----------------------------------------------------------------------------------------------------
 
 UNCATCHABLE: Final = tuple(

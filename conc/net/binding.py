@@ -10,7 +10,7 @@ from typing import Final
 
 from conc.net.addresses import Address, AddressInfo, show
 from conc.net.listening import check_host, check_port
-from conc.net.network import Network, Socket, current_network
+from conc.net.network import Network, Socket, current_network, open_socket
 from conc.net.udp import UdpSocket
 
 # The machine lacks this family, or this address: no reason not to try the others.
@@ -120,7 +120,7 @@ async def connect_udp(host: str, port: int, *, local_host: str | None = None, lo
 def _bind(network: Network, info: AddressInfo, options: list[int], *, for_both: bool) -> UdpSocket:
     """A socket bound to one address; `for_both` means that one for IPv6 does for IPv4 too."""
     family, type, proto, _, address = info
-    sock = network.socket(family, type, proto)
+    sock = open_socket(network, f"cannot bind a UDP socket to {show(address)}", family, type, proto)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if for_both else 1)
@@ -136,7 +136,7 @@ def _bind(network: Network, info: AddressInfo, options: list[int], *, for_both: 
 def _connect(network: Network, info: AddressInfo, source: Address | None) -> UdpSocket:
     """A socket connected to one address."""
     family, type, proto, _, address = info
-    sock = network.socket(family, type, proto)
+    sock = open_socket(network, f"cannot connect a UDP socket to {show(address)}", family, type, proto)
     try:
         if source is not None:
             sock.bind(source)

@@ -16,7 +16,7 @@ from conc._os.sockets import literal
 from conc.net.addresses import Address, AddressInfo, show
 from conc.net.happy_eyeballs import Race
 from conc.net.listening import check_host, check_port
-from conc.net.network import Network, Socket, current_network
+from conc.net.network import Network, Socket, current_network, open_socket
 from conc.net.options import SocketOption, check_options
 from conc.net.tcp import TcpStream
 
@@ -108,7 +108,7 @@ async def _attempt(
     family, type, proto, _, address = info
     task = charge() or await toll()
     stream = None
-    sock = network.socket(family, type, proto)
+    sock = open_socket(network, f"cannot connect to {show(address)}", family, type, proto)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option in options:

@@ -10,7 +10,7 @@ from typing import Final
 
 from conc._os.sockets import option_number
 from conc.net.addresses import AddressInfo, show
-from conc.net.network import Network, Socket, current_network
+from conc.net.network import Network, Socket, current_network, open_socket
 from conc.net.options import SocketOption, check_options
 from conc.net.tcp import TcpListener
 from conc.sync.semaphore import check_count
@@ -99,7 +99,7 @@ def _listen(network: Network, info: AddressInfo, port: int | None, backlog: int,
     family, type, proto, _, address = info
     if port is not None:
         address = (address[0], port, *address[2:])
-    sock = network.socket(family, type, proto)
+    sock = open_socket(network, f"cannot listen on {show(address)}", family, type, proto)
     try:
         if sys.platform != "win32":  # where it would allow two servers on one port
             # A restarted server need not wait for the old connections to be forgotten.

@@ -151,6 +151,14 @@ class SystemNetwork:
 SYSTEM_NETWORK = SystemNetwork()
 
 
+def open_socket(network: Network, attempt: str, family: int, type: int, proto: int = 0) -> Socket:
+    """A new socket for an attempt (``"cannot listen on ..."``), with which the error begins if there is none."""
+    try:
+        return network.socket(family, type, proto)
+    except OSError as error:
+        raise OSError(error.errno, f"{attempt}: no socket is to be had: {error.strerror}") from error
+
+
 def current_network() -> Network:
     """The network of the runtime that this task runs on."""
     network: Network | None = current_runtime().network

@@ -17,7 +17,7 @@ from conc.io.stream import Buffer
 from conc.io.views import views_of
 from conc.net.addresses import path_of, show
 from conc.net.listener import Listener
-from conc.net.network import Network, Socket, current_network
+from conc.net.network import Network, Socket, current_network, open_socket
 from conc.net.socket_stream import SocketStream
 from conc.net.unix_paths import SocketFile, UnixPath, bind_to_path, check_mode, check_path
 from conc.sync.semaphore import check_count
@@ -256,7 +256,7 @@ async def listen_unix(path: UnixPath, *, mode: int | None = None, backlog: int =
 
 
 def _listen(network: Network, path: str, mode: int | None, backlog: int) -> UnixListener:
-    sock = network.socket(AF_UNIX, socket.SOCK_STREAM)
+    sock = open_socket(network, f"cannot listen on {show(path)}", AF_UNIX, socket.SOCK_STREAM)
     file = None
     try:
         file = bind_to_path(network, sock, path, type=socket.SOCK_STREAM, mode=mode)

@@ -8,7 +8,7 @@ import socket
 from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc.net.addresses import show
-from conc.net.network import current_network
+from conc.net.network import current_network, open_socket
 from conc.net.unix_datagrams import UnixDatagramSocket
 from conc.net.unix_paths import UnixPath, bind_to_path, check_mode, check_path
 
@@ -75,7 +75,9 @@ def unix_datagram_pair() -> tuple[UnixDatagramSocket, UnixDatagramSocket]:
 def _open(local: str | None, peer: str | None, mode: int | None, *, binds: bool) -> UnixDatagramSocket:
     """A socket that is bound, or connected, or both."""
     network = current_network()
-    sock = network.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    where = f"connect to {show(peer)}" if peer is not None else f"bind to {show(local or 'a free name')}"
+    attempt = f"cannot {where} by Unix datagrams"
+    sock = open_socket(network, attempt, socket.AF_UNIX, socket.SOCK_DGRAM)
     file = None
     try:
         if local is not None:
@@ -91,5 +93,4 @@ def _open(local: str | None, peer: str | None, mode: int | None, *, binds: bool)
         if file is not None:
             file.remove()
         sock.close()
-        where = f"connect to {show(peer)}" if peer is not None else f"bind to {show(local or 'a free name')}"
-        raise OSError(error.errno, f"cannot {where} by Unix datagrams: {error.strerror}") from error
+        raise OSError(error.errno, f"{attempt}: {error.strerror}") from error

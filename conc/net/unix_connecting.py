@@ -11,7 +11,7 @@ from conc._kernel.current import charge
 from conc._kernel.suspend import toll
 from conc._os.sockets import AF_UNIX
 from conc.net.addresses import show
-from conc.net.network import current_network
+from conc.net.network import current_network, open_socket
 from conc.net.unix import UnixStream
 from conc.net.unix_paths import UnixPath, check_path
 from conc.time import sleep
@@ -37,7 +37,7 @@ async def connect_unix(path: UnixPath) -> UnixStream:
     """
     text = check_path(path)
     charge() or await toll()
-    sock = current_network().socket(AF_UNIX, socket.SOCK_STREAM)
+    sock = open_socket(current_network(), f"cannot connect to {show(text)}", AF_UNIX, socket.SOCK_STREAM)
     pause = FIRST_PAUSE_S
     try:
         while (number := sock.connect_ex(text)) == errno.EAGAIN:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from conc._os.sockets import AF_UNIX
 from conc._os.unix_sockets import PATH_AT_MOST
-from conc.net.network import Network, Socket
+from conc.net.network import Network, Socket, open_socket
 
 UnixPath: TypeAlias = str | os.PathLike[str]
 """A path, or an abstract name: ``"\\0name"``, which has no file and goes with its socket (Linux only)."""
@@ -118,7 +118,7 @@ def _remove_what_is_dead(network: Network, path: str, type: int) -> None:
     identity = network.identify(path)
     if identity is None:
         raise OSError(errno.EADDRINUSE, "there is a file of another kind")
-    probe = network.socket(AF_UNIX, type)
+    probe = open_socket(network, f"cannot see whether {path!r} is in use", AF_UNIX, type)
     try:
         number = probe.connect_ex(path)
     finally:

@@ -133,8 +133,8 @@ def test_a_child_that_leaves_the_blocks_of_its_parent_takes_nothing_from_it() ->
             async def read() -> bytes:
                 async with conc.open_nursery() as nursery:
                     nursery.start_soon(write_soon)
-                    data = await reader.read(1)
-                return data
+                    await wait_readable(reader._fd)
+                return reader.read_nowait(1)
 
             before = await read()  # only what was waited for once is registered
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -417,3 +418,21 @@ def test_in_another_thread_a_run_does_not_touch_the_handler() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.skipif(not hasattr(socket, "socketpair"), reason="the descriptor is that of a socket")
+def test_a_wakeup_descriptor_that_the_program_sets_inside_a_run_is_left_alone() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+
+        async def main() -> None:
+            signal.set_wakeup_fd(left.fileno(), warn_on_full_buffer=False)
+
+        before = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+        try:
+            conc.run(main)
+            assert signal.set_wakeup_fd(-1) == left.fileno()
+        finally:
+            signal.set_wakeup_fd(before, warn_on_full_buffer=False)
