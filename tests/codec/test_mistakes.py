@@ -30,7 +30,7 @@ NO_PIECES = [b"bytes", bytearray(b"bytes"), memoryview(b"bytes"), b"", "text", N
 NO_BYTES = [("text",), (b"good", None), [5], (memoryview(array("I", [1, 2])),), {"text"}]
 
 
-@pytest.mark.parametrize("made", [*NO_PIECES, *NO_BYTES], ids=repr)
+@pytest.mark.parametrize("made", [*NO_PIECES, *NO_BYTES])
 async def test_an_encoder_that_makes_no_pieces_of_bytes_is_told_so_and_leaves_nothing(made: Any) -> None:
     near, far = duplex()
     framed = Framed(near, AsReturned())
