@@ -2,6 +2,7 @@
 longer when soaking."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,10 @@ from hypothesis import settings
 settings.register_profile("test", deadline=None, max_examples=100, print_blob=True)
 settings.register_profile("soak", settings.get_profile("test"), max_examples=1000)
 settings.load_profile("soak" if os.environ.get("CONC_SOAK") else "test")
+
+# A shell starts what runs in its background deaf to Ctrl-C, which some tests are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
