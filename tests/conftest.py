@@ -1,6 +1,7 @@
 """What holds for every test: conc's plugin is there, and Hypothesis does not judge by the clock and looks ten times
 longer when soaking."""
 
+import gc
 import os
 import signal
 
@@ -19,3 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     if not pluginmanager.has_plugin("conc_testing"):  # conc is on the path, but not installed
         pluginmanager.import_plugin("conc_testing.pytest_plugin")
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests are there now and stay. Many tests look for garbage thoroughly, and need not look at those.
+    gc.collect()
+    gc.freeze()
